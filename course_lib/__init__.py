@@ -1,0 +1,7 @@
+"""The helper package of the course on Spark memory.
+
+Importing it loads nothing heavy: matplotlib, ipywidgets and pyspark come in when a part that needs
+them is first used. The parts, in the order in which they may import each other: ``units``,
+``settings``, ``model``, ``draw``, ``widgets``; beside them ``checks`` (on ``model``) and ``spark``
+(on ``units`` and ``settings``).
+"""

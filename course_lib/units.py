@@ -1,0 +1,84 @@
+"""Spark's size strings to bytes and back, read and written exactly as Spark does it."""
+
+import re
+from decimal import ROUND_HALF_UP, Decimal
+
+KIB = 1024
+MIB = 1024 * KIB
+GIB = 1024 * MIB
+TIB = 1024 * GIB
+PIB = 1024 * TIB
+EIB = 1024 * PIB
+
+LONG_MAX = 2**63 - 1
+
+_UNITS = {"b": 1, "k": KIB, "m": MIB, "g": GIB, "t": TIB, "p": PIB}
+_NAMES = {"b": "B", "k": "KiB", "m": "MiB", "g": "GiB", "t": "TiB", "p": "PiB"}
+_SUFFIXES = {"": None, "b": "b"} | {
+    unit + ending: unit for unit in "kmgtp" for ending in ("", "b", "i", "ib")
+}
+
+_WRITTEN = (("EiB", EIB), ("PiB", PIB), ("TiB", TIB), ("GiB", GIB), ("MiB", MIB), ("KiB", KIB))
+
+_ADVICE = (
+    "Size must be specified as bytes (b), kibibytes (k), mebibytes (m), gibibytes (g), "
+    "tebibytes (t), or pebibytes(p). E.g. 50b, 100k, or 250m."
+)
+
+
+def byte_string_as(text: str, unit: str = "b") -> int:
+    """Read a size string such as ``"512m"`` and return it as whole `unit`\\ s, rounded down.
+
+    `unit` is one of ``b k m g t p``. A string without a suffix is already in that unit, which is
+    why ``spark.executor.memoryOverhead=512`` means 512 MiB.
+
+    Raises ValueError with Spark's own words for what Spark refuses: fractions, signs, unknown
+    suffixes, numbers beyond 64 bits. Source: ``JavaUtils.byteStringAs``.
+    """
+    if not isinstance(text, str):
+        raise TypeError(f"a size is a string such as '512m' or '2g', not {text!r}")
+    match = re.fullmatch(r"([0-9]+)([a-z]*)", text.strip().lower(), re.ASCII)
+    if not match or match[2] not in _SUFFIXES:
+        raise ValueError(f"{_ADVICE}\n{_complaint(text)}")
+    number, given = int(match[1]), _SUFFIXES[match[2]] or unit
+    if number > LONG_MAX:
+        raise ValueError(f'{_ADVICE}\nFor input string: "{number}"')
+    ratio = _UNITS[given] / _UNITS[unit]
+    if ratio > 1 and number > LONG_MAX // int(ratio):
+        raise ValueError(
+            f"Conversion of {number} {_NAMES[given]} exceeds Long.MAX_VALUE. "
+            "Try a larger unit (e.g. MiB instead of KiB)."
+        )
+    return number * _UNITS[given] // _UNITS[unit]
+
+
+def _complaint(text: str) -> str:
+    fraction = re.fullmatch(r"([0-9]+\.[0-9]+)([a-z]+)?", text.strip().lower(), re.ASCII)
+    if fraction:
+        return f"Fractional values are not supported. Input was: {fraction[1]}"
+    suffix = re.fullmatch(r"[0-9]+([a-z]+)", text.strip().lower(), re.ASCII)
+    if suffix:
+        return f'Invalid suffix: "{suffix[1]}"'
+    return f"Failed to parse byte string: {text}"
+
+
+def byte_string_as_bytes(text: str) -> int:
+    """Bytes in a size string; a bare number is bytes. Source: ``Utils.byteStringAsBytes``."""
+    return byte_string_as(text, "b")
+
+
+def byte_string_as_mib(text: str) -> int:
+    """Whole MiB in a size string; a bare number is MiB. Source: ``Utils.byteStringAsMb``."""
+    return byte_string_as(text, "m")
+
+
+def bytes_to_string(size: int) -> str:
+    """Write `size` bytes as Spark's logs do: ``455501414`` is ``"434.4 MiB"``.
+
+    Spark moves to the next unit only from twice its size on, so 1 GiB reads ``1024.0 MiB``.
+    Source: ``Utils.bytesToString``.
+    """
+    larger = [(name, unit) for name, unit in _WRITTEN if size >= 2 * unit]
+    name, unit = larger[0] if larger else ("B", 1)
+    # Java rounds the shortest decimal form half up; Python's "%.1f" would round half to even.
+    return f"{Decimal(repr(size / unit)).quantize(Decimal('0.1'), ROUND_HALF_UP)} {name}"
