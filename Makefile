@@ -1,0 +1,44 @@
+PYTHON ?= python3
+HOST ?= 127.0.0.1
+PORT ?= 8888
+BROWSER ?= yes
+SET ?= ps04-heap-regions
+BIN := .venv/bin
+
+.PHONY: help lab test lint lock lessons exercises check grade bench clean
+
+help:  ## what can be made
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+.venv/ready: requirements.lock pyproject.toml
+	@$(PYTHON) scripts/make_environment.py
+
+lab: .venv/ready  ## open JupyterLab at the first lesson (HOST=, PORT=, BROWSER=no)
+	$(BIN)/jupyter lab --ip=$(HOST) --port=$(PORT) $(if $(filter no,$(BROWSER)),--no-browser) $(if $(filter 0,$(shell id -u)),--allow-root) --LabApp.default_url=/lab/tree/notebooks/00_start_here.ipynb
+
+test: .venv/ready  ## run everything that CI runs
+	$(BIN)/python -m pytest
+
+lint: .venv/ready  ## check style
+	$(BIN)/ruff check . && $(BIN)/ruff format --check .
+
+lessons: .venv/ready  ## run every lesson top to bottom and store its outputs
+	$(BIN)/python scripts/run_lessons.py
+
+exercises: .venv/ready  ## generate the learners' version of the problem sets from solutions/
+	$(BIN)/python -m course_lib release
+
+check: .venv/ready  ## grade my own copy of a problem set: make check SET=ps04
+	$(BIN)/python -m course_lib check $(SET)
+
+grade: .venv/ready  ## autograde what lies in submitted/: make grade SET=ps04-heap-regions
+	$(BIN)/python -m course_lib grade $(SET)
+
+bench: .venv/ready  ## measure what is fast, beside what one would use instead
+	$(BIN)/python -m benchmarks
+
+lock:  ## choose new versions (needs uv)
+	uv pip compile pyproject.toml --extra dev --universal --generate-hashes --no-emit-index-url --python-version 3.11 --upgrade --output-file requirements.lock
+
+clean:  ## remove the environment; your work in my/ stays
+	rm -rf .venv

@@ -1,0 +1,53 @@
+"""Run lessons top to bottom in fresh kernels and store their outputs in place.
+
+    python scripts/run_lessons.py [notebooks/04_inside_the_executors_heap.ipynb ...]
+
+A cell that fails stops the run, unless it is tagged ``raises-exception``. Text that a cell writes
+to stderr is an error too: a lesson's reader should never see a warning nobody comments on.
+"""
+
+import os
+import sys
+import time
+from pathlib import Path
+
+import nbformat
+from nbclient import NotebookClient
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def run(path: Path) -> None:
+    notebook = nbformat.read(path, as_version=4)
+    client = NotebookClient(
+        notebook,
+        timeout=300,
+        kernel_name="python3",
+        resources={"metadata": {"path": str(path.parent)}},
+        store_widget_state=False,
+    )
+    client.execute()
+    for number, cell in enumerate(notebook.cells, start=1):
+        cell.metadata.pop("execution", None)
+        for output in cell.get("outputs", []):
+            if output.get("name") == "stderr":
+                sys.exit(f"{path.name}, cell {number} writes to stderr:\n{output['text']}")
+    notebook.metadata = {
+        "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
+        "language_info": {"name": "python"},
+    }
+    nbformat.validate(notebook)
+    nbformat.write(notebook, path)
+
+
+def main() -> None:
+    os.environ["SPARK_COURSE_PROGRESS"] = "off"
+    lessons = [Path(name) for name in sys.argv[1:]] or sorted((ROOT / "notebooks").glob("*.ipynb"))
+    for path in lessons:
+        started = time.monotonic()
+        run(path)
+        print(f"{path.name}: {time.monotonic() - started:.0f} s", flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,111 @@
+"""pyproject.toml, requirements.lock and environment.yml name the same packages."""
+
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+import yaml
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def declared() -> list[Requirement]:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    lines = project["dependencies"] + project["optional-dependencies"]["dev"]
+    return [Requirement(line) for line in lines]
+
+
+def locked(text: str) -> dict[str, list[str]]:
+    """Each package of a lock with its versions: one, or several where platforms differ."""
+    versions: dict[str, list[str]] = {}
+    for name, version in re.findall(r"^([A-Za-z0-9_.-]+)==(\S+)", text, re.MULTILINE):
+        versions.setdefault(canonicalize_name(name), []).append(version)
+    return versions
+
+
+def disagreements(requirements: list[Requirement], lock: dict[str, list[str]]) -> list[str]:
+    """What pyproject.toml asks for and the lock does not give."""
+    return [
+        f"{requirement} is not met by {lock.get(canonicalize_name(requirement.name))}"
+        for requirement in requirements
+        if not any(
+            requirement.specifier.contains(version)
+            for version in lock.get(canonicalize_name(requirement.name), [])
+        )
+    ]
+
+
+def test_the_lock_meets_every_declared_requirement():
+    lock = locked((ROOT / "requirements.lock").read_text())
+    assert disagreements(declared(), lock) == []
+
+
+@pytest.mark.parametrize("lock", [{}, {"pyspark": ["3.5.0"]}])
+def test_a_lock_that_does_not_meet_them_is_noticed(lock):
+    assert any("pyspark" in line for line in disagreements(declared(), lock))
+
+
+def test_every_locked_package_has_a_hash_and_no_index_address():
+    text = (ROOT / "requirements.lock").read_text()
+    entries = re.split(r"^(?=[A-Za-z0-9_.-]+==)", text, flags=re.MULTILINE)[1:]
+    assert [entry.split()[0] for entry in entries if "--hash=sha256:" not in entry] == []
+    assert not re.search(r"https?://|--(extra-)?index-url", text)
+
+
+def test_conda_brings_python_and_java_and_leaves_the_rest_to_pip():
+    environment = yaml.safe_load((ROOT / "environment.yml").read_text())
+    *conda, by_pip = environment["dependencies"]
+    assert environment["channels"] == ["conda-forge"]
+    assert [line.split()[0] for line in conda] == ["python", "openjdk", "pip"]
+    assert by_pip == {"pip": ["--editable .[dev]"]}
+
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    python = Requirement(conda[0]).specifier
+    assert set(str(Requirement("python" + project["requires-python"]).specifier).split(",")) <= set(
+        str(python).split(",")
+    )
+
+
+def test_importing_the_package_loads_nothing_heavy():
+    heavy = ["matplotlib", "pyspark", "py4j", "ipywidgets", "anywidget", "nbgrader", "IPython"]
+    program = f"import sys, course_lib; print([m for m in {heavy} if m in sys.modules])"
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "[]"
+
+
+def test_the_model_needs_the_standard_library_alone():
+    program = (
+        "import sys; before = set(sys.modules); import course_lib.model\n"
+        "new = {m.split('.')[0] for m in set(sys.modules) - before}\n"
+        "print(sorted(m for m in new - {'course_lib'} if m not in sys.stdlib_module_names))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    ("importer", "forbidden"),
+    [
+        ("units", "settings model draw widgets checks spark"),
+        ("settings", "model draw widgets checks spark"),
+        ("model", "draw widgets checks spark"),
+        ("draw", "widgets checks spark"),
+        ("spark", "model draw widgets checks"),
+        ("checks", "widgets draw"),
+    ],
+)
+def test_imports_point_in_one_direction(importer, forbidden):
+    files = [ROOT / f"course_lib/{importer}.py", *(ROOT / f"course_lib/{importer}").glob("*.py")]
+    sources = {path.name: path.read_text() for path in files if path.is_file()}
+    assert sources
+    pattern = re.compile(rf"\bcourse_lib(?:\.| import )({'|'.join(forbidden.split())})\b")
+    assert {name: pattern.findall(text) for name, text in sources.items() if pattern.search(text)} == {}
