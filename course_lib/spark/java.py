@@ -5,6 +5,7 @@ Java that is new enough but lacks that module is used through a *launcher*: a ho
 ``bin/java`` drops this one argument and becomes the real ``java``.
 """
 
+import hashlib
 import os
 import re
 import shlex
@@ -179,9 +180,10 @@ def _launcher_home(java: Path, full_version: str) -> Path:
     """A folder to use as ``JAVA_HOME``, made once, beside this Python or in the user's cache."""
     script = _LAUNCHER.format(module=VECTOR_MODULE, java=shlex.quote(str(java)))
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    name = f"java-{full_version}-{hashlib.sha256(script.encode()).hexdigest()[:8]}"
     problems = []
     for place in (Path(sys.prefix, "share"), cache):
-        home = place / "spark-memory-course" / f"java-{full_version}"
+        home = place / "spark-memory-course" / name
         launcher = home / "bin" / "java"
         try:
             if not launcher.is_file() or launcher.read_text() != script:
