@@ -5,3 +5,11 @@ them is first used. The parts, in the order in which they may import each other:
 ``settings``, ``model``, ``draw``, ``widgets``; beside them ``checks`` (on ``model``) and ``spark``
 (on ``units`` and ``settings``).
 """
+
+
+def __getattr__(name: str):
+    if name in ("course_map", "lesson"):
+        from course_lib import course
+
+        return getattr(course, name)
+    raise AttributeError(f"module 'course_lib' has no attribute {name!r}")
