@@ -12,7 +12,6 @@ explanation are indented. Text may contain `code` and **bold**.
 
 import html
 import re
-import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -78,6 +77,8 @@ def predict(
     if answer not in options:
         raise ValueError(f"answer is one of {', '.join(map(repr, options))}, not {answer!r}")
     for option, explanation in options.items():
+        if not isinstance(option, str):
+            raise TypeError(f"an option is text, not {option!r}")
         if not isinstance(explanation, str) or not explanation.strip():
             raise ValueError(f"option {option!r} has no explanation")
     choices = tuple(Option(text, why, right=text == answer) for text, why in options.items())
@@ -98,38 +99,41 @@ def parse_questions(text: str) -> list[Question]:
     """Read numbered questions; raise ValueError with the line where they are not well-formed."""
     groups: list[list[tuple[int, str]]] = []
     for number, line in _lines(text):
-        start = re.match(r"(\d+)\.\s+(.*)", line)
+        start = re.match(r"\s*(\d+)\.(?:\s|$)", line)
         if start:
             if int(start[1]) != len(groups) + 1:
                 raise _error(number, line, f"question {len(groups) + 1} is expected here")
-            groups.append([(number, start[2])])
+            groups.append([(number, line)])
         elif groups:
             groups[-1].append((number, line))
-        elif line:
+        elif line.strip():
             raise _error(number, line, "the first question is expected here: `1. question`")
     if not groups:
         raise ValueError("there are no questions; write the first as `1. question`")
-    return [_question(group) for group in groups]
+    return [_question(group, label=f"{n}.") for n, group in enumerate(groups, start=1)]
 
 
 def _lines(text: str) -> list[tuple[int, str]]:
     if not isinstance(text, str):
         raise TypeError(f"questions are text, not {text!r}")
-    return list(enumerate(textwrap.dedent(text).splitlines(), start=1))
+    return list(enumerate(text.splitlines(), start=1))
 
 
-def _question(lines: Sequence[tuple[int, str]]) -> Question:
+def _question(lines: Sequence[tuple[int, str]], label: str = "") -> Question:
     asked: list[str] = []
     options: list[Option] = []
+    margin = 0
     for number, line in lines:
         content = line.strip()
         if not content:
             continue
+        indent = len(line) - len(line.lstrip())
         if re.match(r"[-*]( |$|\[)", content):
             options.append(_option(number, content))
+            margin = indent
         elif not options:
             asked.append(content)
-        elif line[0].isspace():
+        elif indent > margin:
             last = options.pop()
             options.append(Option(last.text, f"{last.explanation} {content}", last.right))
         else:
@@ -137,10 +141,10 @@ def _question(lines: Sequence[tuple[int, str]]) -> Question:
                 number,
                 line,
                 "an option is expected here: `- [ ] option :: explanation`, "
-                "or an indented line that goes on with the explanation",
+                "or a line, further indented, that goes on with the explanation",
             )
     try:
-        return Question(" ".join(asked), tuple(options))
+        return Question(" ".join(asked).removeprefix(label).strip(), tuple(options))
     except ValueError as error:
         number, line = next(((n, text) for n, text in lines if text.strip()), (1, ""))
         raise _error(number, line, str(error)) from None
