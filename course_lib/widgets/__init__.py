@@ -1,11 +1,25 @@
-"""What a lesson shows and a learner plays with; nothing is loaded before it is used."""
+"""The explorables: a few controls, one mechanism each.
+
+The names below are loaded when first used, so that importing this package costs nothing.
+"""
 
 from importlib import import_module
 
-_MODULES = {"predict": "questions", "self_test": "questions"}
+_HOME_OF = {
+    "Control": "explorable",
+    "Explorable": "explorable",
+    "HeapRegions": "heap_regions",
+    "View": "explorable",
+}
+
+__all__ = sorted(_HOME_OF)
 
 
 def __getattr__(name: str):
-    if name in _MODULES:
-        return getattr(import_module(f"course_lib.widgets.{_MODULES[name]}"), name)
-    raise AttributeError(f"module 'course_lib.widgets' has no attribute {name!r}")
+    if name not in _HOME_OF:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOME_OF[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,0 +1,229 @@
+"""An explorable: a few controls, one mechanism, one picture that follows at once.
+
+A subclass says what its controls are and what each state looks like; this module sends that ahead
+to the browser and ``explorable.js`` draws it. Moving a control asks nobody: the views for the
+whole range of every control around the present state are already there.
+"""
+
+import base64
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import anywidget
+import traitlets
+
+from course_lib.draw.message import Sheet
+from course_lib.draw.palette import ALARM, PALETTE
+from course_lib.draw.picture import Picture, table
+
+_HERE = Path(__file__).parent
+
+
+@dataclass(frozen=True)
+class Control:
+    """One control: the state's key, what a reader sees, and the values it steps through.
+
+    `text` writes a value for the reader. `kind` is ``"slider"`` or ``"choice"``. With `more` it
+    lies in a fold below the main controls.
+    """
+
+    name: str
+    label: str
+    values: Sequence
+    text: Callable[[object], str] = str
+    kind: str = "slider"
+    more: bool = False
+
+    def index(self, value) -> int:
+        """The position of a value. Raises ValueError for one that the control does not have."""
+        for i, one in enumerate(self.values):
+            if one == value and type(one) is type(value):
+                return i
+        allowed = ", ".join(map(repr, self.values))
+        raise ValueError(f"{self.name} cannot be {value!r}; it is one of {allowed}")
+
+
+@dataclass(frozen=True)
+class View:
+    """What a state looks like: a picture and one sentence, or the reason why there is none.
+
+    `problem` is the complaint with which Spark refuses the state. `facts` are further numbers for
+    the table, as (name, text) pairs.
+    """
+
+    picture: Picture | None
+    sentence: str
+    facts: tuple[tuple[str, str], ...] = ()
+    problem: str = ""
+
+    def __post_init__(self):
+        if bool(self.picture) == bool(self.problem):
+            raise ValueError("a view has either a picture or a problem")
+
+    @classmethod
+    def refused(cls, problem: object) -> "View":
+        """The view of a state that Spark refuses, with Spark's own words."""
+        return cls(None, "Spark refuses to start.", problem=str(problem))
+
+    def table(self) -> str:
+        """The numbers as text, or the complaint."""
+        if self.picture is None:
+            return f"{self.sentence}\n{self.problem}"
+        tables = [self.picture.table()]
+        if self.facts:
+            tables.append(table([("also", ""), *self.facts]))
+        return "\n\n".join([*tables, self.sentence])
+
+
+class Explorable(anywidget.AnyWidget):
+    """Controls and a picture that follows them. Subclasses give `title`, `controls` and `view`.
+
+    Starting values are keyword arguments, named as the controls are; without one, a control
+    starts at the value in `start`. Raises TypeError for a name that no control has and ValueError
+    for a value that its control does not have.
+    """
+
+    title: str
+    controls: tuple[Control, ...]
+    start: Mapping[str, object]
+
+    _esm = _HERE / "explorable.js"
+    _css = _HERE / "explorable.css"
+
+    # Positions of the controls, by name. The browser writes it when a control rests.
+    _chosen = traitlets.Dict().tag(sync=True)
+    # The views around `_chosen`, see `_tables_for`. Only Python writes it.
+    _tables = traitlets.Dict().tag(sync=True)
+    # What never changes: title, controls, colours.
+    _about = traitlets.Dict().tag(sync=True)
+
+    def __init__(self, **start):
+        self._by_name = {control.name: control for control in self.controls}
+        chosen = self._positions(dict(self.start) | start)
+        super().__init__(_about=self._describe_self())
+        self._chosen = chosen
+        self._follow()
+        self.observe(lambda _: self._follow(), "_chosen")
+        self.on_msg(self._answer)
+
+    def view(self, state: Mapping[str, object]) -> View:
+        """What a state looks like. Pure: the same state always gives the same view."""
+        raise NotImplementedError(f"{type(self).__name__} does not say what a state looks like")
+
+    @property
+    def state(self) -> dict[str, object]:
+        """The present value of each control, by name."""
+        return self._values(self._chosen)
+
+    def move(self, **values) -> None:
+        """Set controls from code; the browser follows."""
+        self._chosen = dict(self._chosen) | self._positions(values)
+
+    def figure(self):
+        """The present picture as a matplotlib Figure."""
+        view = self.view(self.state)
+        if view.picture is not None:
+            return view.picture.figure()
+        from course_lib.draw.figure import draw_refusal  # matplotlib is loaded when first needed
+
+        return draw_refusal(self.title, view.problem)
+
+    def table(self) -> str:
+        """The present numbers as a text table."""
+        return self.view(self.state).table()
+
+    def _positions(self, values: Mapping[str, object]) -> dict[str, int]:
+        unknown = [name for name in values if name not in self._by_name]
+        if unknown:
+            raise TypeError(
+                f"{type(self).__name__} has no control {unknown[0]!r}; "
+                f"it has {', '.join(self._by_name)}"
+            )
+        return {name: self._by_name[name].index(value) for name, value in values.items()}
+
+    def _values(self, positions: Mapping[str, int]) -> dict[str, object]:
+        return {name: self._by_name[name].values[i] for name, i in positions.items()}
+
+    @traitlets.validate("_chosen")
+    def _check(self, proposal) -> dict[str, int]:
+        positions = proposal["value"]
+        for control in self.controls:
+            position = positions.get(control.name)
+            if not isinstance(position, int) or not 0 <= position < len(control.values):
+                raise traitlets.TraitError(f"{control.name} has no position {position!r}")
+        return {control.name: positions[control.name] for control in self.controls}
+
+    def _answer(self, _widget, content, _buffers) -> None:
+        """The browser asks whether a kernel listens."""
+        if content == "anyone there?":
+            self.send("here")
+
+    def _follow(self) -> None:
+        self._tables = self._tables_for(self._chosen)
+
+    def _tables_for(self, base: Mapping[str, int]) -> dict:
+        """The views for the whole range of each control, the others staying at `base`.
+
+        `axes` gives for each control the number of a view for each of its positions. Views that
+        are equal are sent once, and so are the names in their trees.
+        """
+        sheet, views, numbers = Sheet(), [], {}
+
+        def number(positions: Mapping[str, int]) -> int:
+            packed = self._pack(self.view(self._values(positions)), sheet)
+            key = json.dumps(packed)
+            if key not in numbers:
+                numbers[key] = len(views)
+                views.append(packed)
+            return numbers[key]
+
+        axes = {
+            control.name: [
+                number(dict(base) | {control.name: i}) for i in range(len(control.values))
+            ]
+            for control in self.controls
+        }
+        return {"base": dict(base), "axes": axes, "views": views, "shapes": sheet.shapes}
+
+    @staticmethod
+    def _pack(view: View, sheet: Sheet) -> dict:
+        packed = {"sentence": view.sentence}
+        if view.picture is not None:
+            packed |= sheet.pack(view.picture)
+        if view.facts:
+            packed["facts"] = [list(fact) for fact in view.facts]
+        if view.problem:
+            packed["problem"] = view.problem
+        return packed
+
+    def _describe_self(self) -> dict:
+        return {
+            "title": self.title,
+            "controls": [
+                {
+                    "name": control.name,
+                    "label": control.label,
+                    "texts": [control.text(value) for value in control.values],
+                    "kind": control.kind,
+                    "more": control.more,
+                }
+                for control in self.controls
+            ],
+            "palette": {
+                name: [kind.light, kind.dark, kind.text("light"), kind.text("dark")]
+                for name, kind in (PALETTE | {"alarm": ALARM}).items()
+            },
+        }
+
+    def _repr_mimebundle_(self, **kwargs) -> tuple[dict, dict]:
+        """The widget, and for places without widgets its present picture and table."""
+        data, metadata = super()._repr_mimebundle_(**kwargs)
+        view = self.view(self.state)
+        from course_lib.draw.figure import png
+
+        data["image/png"] = base64.b64encode(png(self.figure())).decode()
+        data["text/plain"] = view.table()
+        told = view.picture.describe() if view.picture else f"{view.sentence} {view.problem}"
+        return data, metadata | {"image/png": {"alt": f"{self.title}. {told}"}}
