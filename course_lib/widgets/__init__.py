@@ -1,4 +1,4 @@
-"""The explorables: a few controls, one mechanism each.
+"""The explorables, a few controls and one mechanism each, and questions with explained answers.
 
 The names below are loaded when first used, so that importing this package costs nothing.
 """
@@ -10,6 +10,8 @@ _HOME_OF = {
     "Explorable": "explorable",
     "HeapRegions": "heap_regions",
     "View": "explorable",
+    "predict": "questions",
+    "self_test": "questions",
 }
 
 __all__ = sorted(_HOME_OF)
