@@ -1,5 +1,6 @@
 """Spark's size strings to bytes and back, read and written exactly as Spark does it."""
 
+import math
 import re
 from decimal import ROUND_HALF_UP, Decimal
 
@@ -11,6 +12,9 @@ PIB = 1024 * TIB
 EIB = 1024 * PIB
 
 LONG_MAX = 2**63 - 1
+
+# What Java's String.trim takes off: everything up to the space, and nothing beyond ASCII.
+JAVA_WHITESPACE = "".join(map(chr, range(ord(" ") + 1)))
 
 _UNITS = {"b": 1, "k": KIB, "m": MIB, "g": GIB, "t": TIB, "p": PIB}
 _NAMES = {"b": "B", "k": "KiB", "m": "MiB", "g": "GiB", "t": "TiB", "p": "PiB"}
@@ -37,9 +41,10 @@ def byte_string_as(text: str, unit: str = "b") -> int:
     """
     if not isinstance(text, str):
         raise TypeError(f"a size is a string such as '512m' or '2g', not {text!r}")
-    match = re.fullmatch(r"([0-9]+)([a-z]*)", text.strip().lower(), re.ASCII)
+    lower = text.lower().strip(JAVA_WHITESPACE)
+    match = re.fullmatch(r"([0-9]+)([a-z]*)", lower)
     if not match or match[2] not in _SUFFIXES:
-        raise ValueError(f"{_ADVICE}\n{_complaint(text)}")
+        raise ValueError(f"{_ADVICE}\n{_complaint(text, lower)}")
     number, given = int(match[1]), _SUFFIXES[match[2]] or unit
     if number > LONG_MAX:
         raise ValueError(f'{_ADVICE}\nFor input string: "{number}"')
@@ -52,11 +57,11 @@ def byte_string_as(text: str, unit: str = "b") -> int:
     return number * _UNITS[given] // _UNITS[unit]
 
 
-def _complaint(text: str) -> str:
-    fraction = re.fullmatch(r"([0-9]+\.[0-9]+)([a-z]+)?", text.strip().lower(), re.ASCII)
+def _complaint(text: str, lower: str) -> str:
+    fraction = re.fullmatch(r"([0-9]+\.[0-9]+)([a-z]+)?", lower)
     if fraction:
         return f"Fractional values are not supported. Input was: {fraction[1]}"
-    suffix = re.fullmatch(r"[0-9]+([a-z]+)", text.strip().lower(), re.ASCII)
+    suffix = re.fullmatch(r"[0-9]+([a-z]+)", lower)
     if suffix:
         return f'Invalid suffix: "{suffix[1]}"'
     return f"Failed to parse byte string: {text}"
@@ -82,3 +87,14 @@ def bytes_to_string(size: int) -> str:
     name, unit = larger[0] if larger else ("B", 1)
     # Java rounds the shortest decimal form half up; Python's "%.1f" would round half to even.
     return f"{Decimal(repr(size / unit)).quantize(Decimal('0.1'), ROUND_HALF_UP)} {name}"
+
+
+def java_integer(value: float, bits: int) -> int:
+    """A fraction made whole as Java does it: cut towards zero, kept within `bits`, NaN as 0.
+
+    Raises nothing. Source: Java's ``(int)`` and ``(long)``, Scala's ``toInt`` and ``toLong``.
+    """
+    if math.isnan(value):
+        return 0
+    largest = 2 ** (bits - 1) - 1
+    return int(max(-largest - 1, min(largest, value)))

@@ -2,11 +2,11 @@
 
 from bisect import bisect_left
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 
 from course_lib.model.region import Region
 from course_lib.settings import LATEST, is_set, read, version
-from course_lib.units import MIB
+from course_lib.units import MIB, java_integer
 
 MEMORY_OVERHEAD_FACTOR = 0.10
 NON_JVM_MEMORY_OVERHEAD_FACTOR = 0.4
@@ -33,6 +33,14 @@ class Container:
     off_heap_mib: int = 0
     pyspark_mib: int = 0
     rounding_mib: int = 0
+
+    def __post_init__(self):
+        for field in fields(self)[1:]:
+            if getattr(self, field.name) < 0:
+                raise ValueError(
+                    f"no part of a container is negative: {field.name} of this {self.name} "
+                    f"is {getattr(self, field.name)}"
+                )
 
     @property
     def requested_mib(self) -> int:
@@ -163,7 +171,9 @@ def _on_yarn(conf, role, spark_version, deploy_mode, language) -> Container:
         memory = _memory(conf, "yarn.am", spark_version)
         overhead = read(conf, "spark.yarn.am.memoryOverhead", spark_version)
         if overhead is None:
-            overhead = max(int(MEMORY_OVERHEAD_FACTOR * memory), MEMORY_OVERHEAD_MIN_MIB)
+            overhead = max(
+                java_integer(MEMORY_OVERHEAD_FACTOR * memory, bits=32), MEMORY_OVERHEAD_MIN_MIB
+            )
         return Container("application master", memory, overhead)
 
     memory = _memory(conf, role, spark_version)
@@ -230,7 +240,7 @@ def _overhead(conf, role, memory, factor, spark_version) -> int:
     minimum = MEMORY_OVERHEAD_MIN_MIB
     if version(spark_version) >= (4, 0):
         minimum = read(conf, f"spark.{role}.minMemoryOverhead", spark_version)
-    return max(int(factor * memory), minimum)
+    return max(java_integer(factor * memory, bits=32), minimum)
 
 
 def _off_heap(conf, spark_version) -> int:
@@ -258,14 +268,7 @@ def _granted(asked: Container, scheduler: YarnScheduler, spark_version: str) -> 
     if asked.requested_mib > maximum:
         raise ValueError(_above_maximum(asked, maximum, version(spark_version)))
     rounding = scheduler.normalize(asked.requested_mib) - asked.requested_mib
-    return Container(
-        asked.name,
-        asked.memory_mib,
-        asked.overhead_mib,
-        asked.off_heap_mib,
-        asked.pyspark_mib,
-        rounding,
-    )
+    return replace(asked, rounding_mib=rounding)
 
 
 def _above_maximum(asked: Container, maximum: int, since: tuple[int, ...]) -> str:
@@ -315,7 +318,7 @@ class NodeFit:
         """The node as a tree in bytes: what is set aside, each executor, and what is unused."""
         executor = self.container.region()
         parts = (
-            Region("system", "system", self.reserved_memory_mib * MIB),
+            Region("system", "process", self.reserved_memory_mib * MIB),
             *(
                 Region(f"executor {n}", executor.kind, executor.size, children=executor.children)
                 for n in range(1, self.executors + 1)

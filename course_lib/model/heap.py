@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from course_lib.model.region import Region
 from course_lib.settings import LATEST, is_set, read, version
-from course_lib.units import KIB, MIB
+from course_lib.units import KIB, MIB, java_integer
 
 RESERVED_SYSTEM_MEMORY = 300 * MIB
 MIN_SYSTEM_MEMORY = RESERVED_SYSTEM_MEMORY * 3 // 2
@@ -88,9 +88,9 @@ def heap(
             )
 
     usable = system_memory - RESERVED_SYSTEM_MEMORY
-    max_heap_memory = int(usable * read(conf, "spark.memory.fraction", spark_version))
+    max_heap_memory = java_integer(usable * read(conf, "spark.memory.fraction", spark_version), 64)
     storage_fraction = read(conf, "spark.memory.storageFraction", spark_version)
-    storage_region = int(max_heap_memory * storage_fraction)
+    storage_region = java_integer(max_heap_memory * storage_fraction, 64)
     if max_heap_memory - storage_region <= 0:
         raise ValueError("requirement failed: onHeapExecutionMemory must be > 0")
     return Heap(system_memory, max_heap_memory, storage_region)

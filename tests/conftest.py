@@ -1,0 +1,42 @@
+"""What several tests share: Spark's own classes to compare with, and the comparison itself."""
+
+import pytest
+from hypothesis import settings
+
+from course_lib.spark import Oracle, SparkRefusal
+
+# The same examples each time, so that CI says the same twice; --hypothesis-profile=thorough looks
+# for new ones.
+settings.register_profile(
+    "quick",
+    max_examples=60,
+    deadline=None,
+    derandomize=True,
+    report_multiple_bugs=False,
+)
+settings.register_profile(
+    "thorough", settings.get_profile("quick"), max_examples=1000, derandomize=False
+)
+settings.load_profile("quick")
+
+
+@pytest.fixture(scope="session")
+def oracle():
+    """Spark's own classes in a JVM that all tests of this run share."""
+    with Oracle() as oracle:
+        yield oracle
+
+
+@pytest.fixture(scope="session")
+def outcome():
+    """``outcome(function, *args, **kwargs)``: what it returns, or with which words it refuses."""
+    return _outcome
+
+
+def _outcome(function, *args, **kwargs):
+    try:
+        return function(*args, **kwargs)
+    except SparkRefusal as refusal:
+        return "refused", refusal.message.partition(" SQLSTATE: ")[0]
+    except ValueError as error:
+        return "refused", str(error)
