@@ -1,0 +1,69 @@
+"""The problem sets, found by the names of their modules, and the two calls that notebooks make."""
+
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from course_lib.checks.feedback import Feedback
+from course_lib.checks.tasks import EffectTask, PredictionTask, Task
+
+_IN_THE_NOTEBOOK = object()
+
+
+@dataclass(frozen=True)
+class ProblemSet:
+    """A problem set: the folder's `name` ("ps04-heap-regions"), its `title` and its tasks."""
+
+    name: str
+    title: str
+    tasks: tuple[Task | PredictionTask | EffectTask, ...]
+
+    @property
+    def short_name(self) -> str:
+        """What comes before a task's name: "ps04"."""
+        return self.name.split("-")[0]
+
+
+@cache
+def problem_sets() -> Mapping[str, ProblemSet]:
+    """Every problem set by its short name: the PROBLEM_SET of each module called psNN."""
+    modules = sorted(file.stem for file in Path(__file__).parent.glob("ps[0-9][0-9].py"))
+    return {name: import_module(f"course_lib.checks.{name}").PROBLEM_SET for name in modules}
+
+
+def find_task(name: str) -> Task | PredictionTask | EffectTask:
+    """The task with that full name, such as "ps04/regions". Raises KeyError if there is none."""
+    tasks = {
+        f"{key}/{task.name}": task for key, one in problem_sets().items() for task in one.tasks
+    }
+    if name not in tasks:
+        raise KeyError(f"no task is called {name!r}; there are {', '.join(tasks)}")
+    return tasks[name]
+
+
+def check(name: str, answer: Any = _IN_THE_NOTEBOOK) -> Feedback:
+    """Feedback on an answer, from the visible examples of a task such as "ps04/regions".
+
+    Without an `answer`, what the notebook has defined under the task's name is checked: nothing
+    under that name is an answer not attempted yet. Whatever the answer does, this does not raise.
+    """
+    task = find_task(name)
+    return task.check(_answer(task, answer, sys._getframe(1).f_globals))
+
+
+def grade(name: str, answer: Any = _IN_THE_NOTEBOOK, *, seed: int = 0) -> Feedback:
+    """Points for an answer, from hidden inputs: what comes between an assignment's HIDDEN TESTS.
+
+    `seed` decides which inputs are drawn. The last line of a graded cell has to be this call, since
+    nbgrader reads the points from it.
+    """
+    task = find_task(name)
+    return task.grade(_answer(task, answer, sys._getframe(1).f_globals), seed)
+
+
+def _answer(task, answer: Any, namespace: Mapping[str, Any]) -> Any:
+    return namespace.get(task.name) if answer is _IN_THE_NOTEBOOK else answer
