@@ -5,17 +5,21 @@ The names below are loaded when first used, so that importing this package costs
 
 from importlib import import_module
 
-_HOME_OF = {
-    "Java": "java",
-    "NoJavaError": "java",
-    "find_java": "java",
-    "java_env": "java",
-    "Jvm": "jvm",
-    "JvmDiedError": "jvm",
-    "JvmOutOfMemoryError": "jvm",
-    "Oracle": "oracle",
-    "SparkRefusal": "oracle",
+_NAMES = {
+    "java": ("Java", "NoJavaError", "find_java", "java_env"),
+    "jvm": ("Jvm", "JvmDiedError", "JvmOutOfMemoryError"),
+    "oracle": ("Oracle",),
+    "refusal": ("SparkRefusal",),
+    "session": (
+        "executor_processes",
+        "lab_session",
+        "memory_manager",
+        "rest",
+        "start_lab_session",
+        "stop_lab_session",
+    ),
 }
+_HOME_OF = {name: module for module, names in _NAMES.items() for name in names}
 
 __all__ = sorted(_HOME_OF)
 

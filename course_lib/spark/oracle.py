@@ -4,16 +4,15 @@ Each method is a thin call of the Spark class named in its docstring; where Spar
 words come back as a `SparkRefusal`.
 """
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from functools import cached_property
 from types import SimpleNamespace
 from typing import NamedTuple
 
 from py4j.java_gateway import JavaObject
-from py4j.protocol import Py4JJavaError
 
 from course_lib.spark.jvm import Jvm
+from course_lib.spark.refusal import in_sparks_words
 
 # Objects that declare settings when they are loaded.
 _CONFIG_OBJECTS = (
@@ -40,16 +39,6 @@ _YARN_MEMORY_FIELDS = (
     "pysparkWorkerMemory",
 )
 
-_WRAPPERS = ("java.lang.reflect.InvocationTargetException", "java.lang.ExceptionInInitializerError")
-
-
-class SparkRefusal(ValueError):
-    """Spark threw an exception: `java_class` is its class, `message` what Spark wrote in it."""
-
-    def __init__(self, java_class: str, message: str):
-        self.java_class, self.message = java_class, message
-        super().__init__(f"{java_class}: {message}")
-
 
 class ExecutorMemory(NamedTuple):
     """The parts of what a cluster manager is asked for one executor, in MiB."""
@@ -73,18 +62,6 @@ class YarnMemory(NamedTuple):
     executor_off_heap: int
     executor_overhead: int
     executor_pyspark: int
-
-
-@contextmanager
-def _in_sparks_words() -> Iterator[None]:
-    """Turn what Spark throws into a `SparkRefusal`: around a ``with`` block or a whole method."""
-    try:
-        yield
-    except Py4JJavaError as error:
-        thrown = error.java_exception
-        while thrown.getClass().getName() in _WRAPPERS:
-            thrown = thrown.getCause()
-        raise SparkRefusal(thrown.getClass().getName(), thrown.getMessage() or "") from None
 
 
 class Oracle:
@@ -192,17 +169,17 @@ class Oracle:
 
     # Sizes
 
-    @_in_sparks_words()
+    @in_sparks_words()
     def byte_string_as_bytes(self, text: str) -> int:
         """Bytes in a size string. Source: ``Utils.byteStringAsBytes``."""
         return self._utils.byteStringAsBytes(text)
 
-    @_in_sparks_words()
+    @in_sparks_words()
     def byte_string_as_mib(self, text: str) -> int:
         """Whole MiB in a size string. Source: ``Utils.byteStringAsMb``."""
         return self._utils.byteStringAsMb(text)
 
-    @_in_sparks_words()
+    @in_sparks_words()
     def bytes_to_string(self, size: int) -> str:
         """A number of bytes as Spark's logs write it. Source: ``Utils.bytesToString(Long)``."""
         return self._utils.bytesToString(size)
@@ -221,6 +198,15 @@ class Oracle:
         """The Spark version that brought a setting. Source: ``ConfigEntry.version``."""
         return self._entry(key).version()
 
+    @in_sparks_words()
+    def config_written(self, key: str, text: str) -> str:
+        """The value `text` of a setting, as Spark reads it and writes it back (1g: ``1073741824b``).
+
+        Source: ``ConfigEntry.valueConverter`` and ``ConfigEntry.stringConverter``.
+        """
+        entry = self._entry(key)
+        return entry.valueConverter().andThen(entry.stringConverter()).apply(text)
+
     def _entry(self, key: str) -> JavaObject:
         entry = self._config_entries.findEntry(key)
         if entry is None:
@@ -229,7 +215,7 @@ class Oracle:
 
     # The heap
 
-    @_in_sparks_words()
+    @in_sparks_words()
     def get_max_memory(
         self, conf: Mapping[str, str], system_memory: int, is_driver: bool = True
     ) -> int:
@@ -244,7 +230,7 @@ class Oracle:
             self._managers, self._process.array("Object", spark_conf, is_driver)
         )
 
-    @_in_sparks_words()
+    @in_sparks_words()
     def unified_memory_manager(
         self, conf: Mapping[str, str], system_memory: int, num_cores: int, is_driver: bool = True
     ) -> JavaObject:
@@ -261,12 +247,12 @@ class Oracle:
 
     # Containers
 
-    @_in_sparks_words()
+    @in_sparks_words()
     def calculate_overhead_memory(self, memory: int, minimum: int, factor: float) -> int:
         """MiB of overhead for `memory` MiB. Source: ``ResourceProfile.calculateOverHeadMemory``."""
         return self._profiles.calculateOverHeadMemory(self._none, minimum, memory, factor)
 
-    @_in_sparks_words()
+    @in_sparks_words()
     def executor_memory(self, conf: Mapping[str, str], is_python: bool = False) -> ExecutorMemory:
         """The parts of an executor's container, with the factor and minimum that YARN takes.
 
@@ -291,7 +277,7 @@ class Oracle:
             resources.totalMemMiB(),
         )
 
-    @_in_sparks_words()
+    @in_sparks_words()
     def kubernetes_executor_memory(self, conf: Mapping[str, str]) -> int:
         """MiB that an executor's pod requests. Source: ``BasicExecutorFeatureStep``.
 
@@ -309,7 +295,7 @@ class Oracle:
         )
         return self._memory_request(step)
 
-    @_in_sparks_words()
+    @in_sparks_words()
     def kubernetes_driver_memory(self, conf: Mapping[str, str], main: str = "java") -> int:
         """MiB that the driver's pod requests in cluster mode. Source: ``BasicDriverFeatureStep``.
 
@@ -317,7 +303,7 @@ class Oracle:
         """
         return self._memory_request(self._pod_step(conf, main))
 
-    @_in_sparks_words()
+    @in_sparks_words()
     def kubernetes_driver_properties(
         self, conf: Mapping[str, str], main: str = "java"
     ) -> dict[str, str]:
@@ -357,7 +343,7 @@ class Oracle:
             raise AssertionError(f"memory request {request} and limit {limit}: not the same MiB")
         return int(request.removesuffix("Mi"))
 
-    @_in_sparks_words()
+    @in_sparks_words()
     def yarn_memory(self, conf: Mapping[str, str]) -> YarnMemory:
         """What YARN's client works out; ``spark.submit.deployMode`` in `conf` says for which mode.
 
@@ -366,7 +352,7 @@ class Oracle:
         client = self._yarn_client(conf)
         return YarnMemory(*(field.get(client) for field in self._yarn.memory))
 
-    @_in_sparks_words()
+    @in_sparks_words()
     def yarn_verify(self, conf: Mapping[str, str], maximum: int) -> None:
         """Refuse as YARN's client does where the cluster's largest container has `maximum` MiB.
 
@@ -377,7 +363,7 @@ class Oracle:
         question = self._process.array("Object", response)
         self._yarn.verify.invoke(self._yarn_client(conf), question)
 
-    @_in_sparks_words()
+    @in_sparks_words()
     def yarn_normalized(self, request: int, minimum: int, maximum: int, increment: int) -> int:
         """What YARN's resource manager makes of a request, all in MiB.
 

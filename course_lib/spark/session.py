@@ -1,0 +1,477 @@
+"""Lab sessions: real Spark, small, on loopback only, and gone without a trace afterwards.
+
+Every session has a driver JVM of its own, so that ``driver_memory`` is what it says. Nothing that
+Spark writes reaches the notebook; it goes to the file that `session_log` reads.
+"""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import urllib.request
+import uuid
+import weakref
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import NamedTuple
+
+import psutil
+import py4j.java_gateway
+import py4j.protocol
+import pyspark
+from py4j.java_gateway import JavaObject
+from pyspark import SparkConf, SparkContext
+from pyspark.errors import PySparkRuntimeError
+from pyspark.java_gateway import launch_gateway
+from pyspark.sql import SparkSession
+
+from course_lib.spark.java import java_env
+from course_lib.spark.jvm import COLLECTORS, JvmDiedError, silence_py4j
+from course_lib.spark.refusal import in_sparks_words
+from course_lib.units import byte_string_as_mib
+
+MASTER_VARIABLE = "SPARK_COURSE_MASTER"
+
+# Every process of a session carries this variable, so that none is overlooked when it ends.
+_MARK = "SPARK_COURSE_SESSION"
+
+_ROLES = {
+    "org.apache.spark.deploy.SparkSubmit": "driver",
+    "org.apache.spark.executor.CoarseGrainedExecutorBackend": "executor",
+}
+
+_SPARK_HOME = Path(pyspark.__file__).parent
+_EXECUTORS_SECONDS = 60
+_STOP_SECONDS = 5
+
+_running: "_LabSession | None" = None
+
+
+class SparkProcess(NamedTuple):
+    """A JVM of the running session: its `role` ("driver" or "executor"), its ``-Xmx`` option as
+    Spark gave it, and the bytes of physical memory it occupies now."""
+
+    pid: int
+    role: str
+    heap_option: str
+    resident: int
+
+
+def start_lab_session(
+    *,
+    executors: int = 0,
+    executor_cores: int = 1,
+    executor_memory: str = "512m",
+    driver_memory: str = "1g",
+    cores: int = 2,
+    conf: Mapping[str, object] | None = None,
+    collector: str | None = "G1",
+    app_name: str = "lab",
+) -> SparkSession:
+    """Start Spark and return its session; one that is still running is stopped first.
+
+    With ``executors=0`` Spark runs in local mode: one JVM, driver and executor in one, with `cores`
+    task slots. Otherwise each executor is a JVM of its own with `executor_cores` slots. Memory is
+    given as Spark's size strings and is each JVM's heap. `conf` holds further settings and has the
+    last word; `collector` is one of ``G1 Parallel Serial Z``, or None for the JVM's own choice.
+
+    Where the environment variable ``SPARK_COURSE_MASTER`` names a cluster's master URL, the session
+    runs there. Raises ValueError for settings that cannot be, SparkRefusal (in Spark's words) where
+    Spark refuses them, JvmDiedError where a JVM does not come up.
+    """
+    global _running
+    settings = _settings(
+        executors, executor_cores, executor_memory, driver_memory, cores, collector, app_name
+    )
+    settings |= {key: _text(value) for key, value in (conf or {}).items()}
+    if _running is not None:
+        print("The lab session that was still running has been stopped.")
+        stop_lab_session()
+    if SparkContext._active_spark_context is not None:
+        raise RuntimeError(
+            "Spark is running here already, and not as a lab session: stop it with spark.stop()."
+        )
+    session = _LabSession(settings, collector)
+    try:
+        session.start(executors)
+    except BaseException:
+        session.stop()
+        raise
+    _running = session
+    return session.spark
+
+
+def stop_lab_session() -> None:
+    """Stop the running lab session, if there is one, with all its processes and files."""
+    global _running
+    if _running is not None:
+        session, _running = _running, None
+        session.stop()
+
+
+@contextmanager
+def lab_session(**settings) -> Iterator[SparkSession]:
+    """A lab session for the length of a ``with`` block; `settings` as for `start_lab_session`."""
+    spark = start_lab_session(**settings)
+    session = _running
+    try:
+        yield spark
+    finally:
+        if _running is session:
+            stop_lab_session()
+
+
+def session_log() -> str:
+    """What the running session's driver JVM has written so far."""
+    return _current().log()
+
+
+def executor_processes(spark: SparkSession) -> list[SparkProcess]:
+    """The JVMs of the running session: the driver, then the executors, if they are JVMs apart."""
+    processes = []
+    for process in _marked(_of(spark).mark):
+        with suppress(psutil.NoSuchProcess):
+            command = process.cmdline()
+            role = next((role for name, role in _ROLES.items() if name in command), None)
+            if role is None:
+                continue
+            heap = next((word for word in command if word.startswith("-Xmx")), "")
+            resident = process.memory_info().rss
+            processes.append(SparkProcess(process.pid, role, heap, resident))
+    return sorted(processes, key=lambda process: (process.role, process.pid))
+
+
+def rest(spark: SparkSession, path: str = "") -> object:
+    """What the session's REST API answers, read from JSON: ``rest(spark, "executors")``.
+
+    `path` is what follows ``/api/v1/applications/<id>/`` in Spark's monitoring guide.
+    """
+    context = spark.sparkContext
+    url = f"{context.uiWebUrl}/api/v1/applications/{context.applicationId}/{path}".rstrip("/")
+    loopback = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    with loopback.open(url, timeout=30) as answer:
+        return json.load(answer)
+
+
+class MemoryPoolReading(NamedTuple):
+    """A pool of Spark's memory manager, in bytes. Source: ``MemoryPool``."""
+
+    pool_size: int
+    memory_used: int
+    memory_free: int
+
+
+class LiveMemoryManager:
+    """The memory manager at work in the driver JVM; every property is read anew, in bytes.
+
+    Source: ``UnifiedMemoryManager``; `java` is the object itself.
+    """
+
+    def __init__(self, java: JavaObject):
+        self.java = java
+
+    @property
+    def max_heap_memory(self) -> int:
+        """What storage and execution share."""
+        return self.java.maxHeapMemory()
+
+    @property
+    def on_heap_storage_region_size(self) -> int:
+        """The part of it in which storage cannot be evicted by execution."""
+        return self._field("onHeapStorageRegionSize")
+
+    @property
+    def max_on_heap_storage_memory(self) -> int:
+        """What storage could have now: all that execution does not use."""
+        return self.java.maxOnHeapStorageMemory()
+
+    @property
+    def max_off_heap_storage_memory(self) -> int:
+        """The same off the heap."""
+        return self.java.maxOffHeapStorageMemory()
+
+    @property
+    def execution_memory_used(self) -> int:
+        """What tasks hold, on and off the heap."""
+        return self.java.executionMemoryUsed()
+
+    @property
+    def storage_memory_used(self) -> int:
+        """What cached blocks and broadcasts hold, on and off the heap."""
+        return self.java.storageMemoryUsed()
+
+    @property
+    def page_size_bytes(self) -> int:
+        """The size of a page of execution memory."""
+        return self.java.pageSizeBytes()
+
+    @property
+    def on_heap_execution_memory_pool(self) -> MemoryPoolReading:
+        """The pool of execution memory on the heap."""
+        return self._pool("onHeapExecutionMemoryPool")
+
+    @property
+    def on_heap_storage_memory_pool(self) -> MemoryPoolReading:
+        """The pool of storage memory on the heap."""
+        return self._pool("onHeapStorageMemoryPool")
+
+    @property
+    def off_heap_execution_memory_pool(self) -> MemoryPoolReading:
+        """The pool of execution memory off the heap."""
+        return self._pool("offHeapExecutionMemoryPool")
+
+    @property
+    def off_heap_storage_memory_pool(self) -> MemoryPoolReading:
+        """The pool of storage memory off the heap."""
+        return self._pool("offHeapStorageMemoryPool")
+
+    def _pool(self, name: str) -> MemoryPoolReading:
+        pool = self._field(name)
+        return MemoryPoolReading(pool.poolSize(), pool.memoryUsed(), pool.memoryFree())
+
+    def _field(self, name: str):
+        java_class = self.java.getClass()
+        while name not in (
+            names := {field.getName(): field for field in java_class.getDeclaredFields()}
+        ):
+            java_class = java_class.getSuperclass()
+        names[name].setAccessible(True)
+        return names[name].get(self.java)
+
+
+def memory_manager(spark: SparkSession) -> LiveMemoryManager:
+    """The memory manager of the driver JVM, which in local mode is the executor's too."""
+    jvm = spark.sparkContext._jvm
+    # Py4J cannot list SparkEnv's methods, as it would have to: one of them needs a class that is in
+    # none of Spark's jars. Method handles find single methods by name.
+    handles = jvm.java.lang.invoke.MethodHandles.publicLookup()
+    returning = jvm.java.lang.invoke.MethodType.methodType
+    env_class = jvm.java.lang.Class.forName("org.apache.spark.SparkEnv")
+    manager_class = jvm.java.lang.Class.forName("org.apache.spark.memory.MemoryManager")
+    env = handles.findStatic(env_class, "get", returning(env_class)).invokeWithArguments([])
+    manager = handles.findVirtual(env_class, "memoryManager", returning(manager_class))
+    return LiveMemoryManager(manager.invokeWithArguments([env]))
+
+
+class _LabSession:
+    """A driver JVM, the Spark in it, and all that has to be put back when it ends."""
+
+    def __init__(self, settings: dict[str, str], collector: str | None):
+        self.mark = uuid.uuid4().hex
+        self._folder = tempfile.TemporaryDirectory(prefix="spark-course-")
+        folder = Path(self._folder.name)
+        self._log_file = folder / "driver.log"
+        self.spark = self._gateway = None
+        self._interrupt_handler = signal.getsignal(signal.SIGINT)
+        self._end = weakref.finalize(self, _end, os.getpid(), self.mark, self._folder)
+        self._environment = {
+            _MARK: self.mark,
+            "JAVA_HOME": java_env()["JAVA_HOME"],
+            "PYSPARK_PYTHON": sys.executable,
+            "SPARK_HOME": str(_home_in(folder)),
+        }
+        defaults = {
+            "spark.log.level": "WARN",
+            "spark.ui.showConsoleProgress": "false",
+            "spark.eventLog.enabled": "false",
+            "spark.sql.warehouse.dir": str(folder / "warehouse"),
+        }
+        if MASTER_VARIABLE not in os.environ:
+            self._environment |= {"SPARK_LOCAL_IP": "127.0.0.1", "SPARK_CONF_DIR": str(folder)}
+            defaults |= {
+                "spark.driver.host": "127.0.0.1",
+                "spark.driver.bindAddress": "127.0.0.1",
+                "spark.ui.port": "0",
+                "spark.local.dir": str(folder),
+            }
+        for role in ("driver", "executor"):
+            options = f"-XX:-UsePerfData -Djava.io.tmpdir={folder}"
+            chosen = settings.get(f"spark.{role}.extraJavaOptions", "")
+            if collector is not None and not re.search(r"-XX:\+Use\w+GC\b", chosen):
+                options += f" -XX:+Use{collector}GC"
+            defaults[f"spark.{role}.defaultJavaOptions"] = options
+        self._settings = defaults | settings
+
+    def start(self, executors: int) -> None:
+        silence_py4j()
+        conf = SparkConf(loadDefaults=False).setAll(list(self._settings.items()))
+        with self._log_file.open("wb") as log, _environment(self._environment):
+            try:
+                self._gateway = launch_gateway(
+                    conf, popen_kwargs={"stdout": log, "stderr": subprocess.STDOUT}
+                )
+            except PySparkRuntimeError:
+                raise JvmDiedError(f"The driver's JVM did not start.\n{self.log()}") from None
+            with in_sparks_words():
+                context = SparkContext(conf=conf, gateway=self._gateway)
+                self.spark = SparkSession(context)
+            _keep_other_jvms_out()
+        if executors and MASTER_VARIABLE not in os.environ:
+            self._wait_for(executors)
+
+    def _wait_for(self, executors: int) -> None:
+        deadline = time.monotonic() + _EXECUTORS_SECONDS
+        status = self.spark.sparkContext._jsc.sc().statusTracker()
+        while len(status.getExecutorInfos()) - 1 < executors:
+            if time.monotonic() > deadline:
+                raise JvmDiedError(
+                    f"The executors did not come up within {_EXECUTORS_SECONDS} s.\n{self.log()}"
+                )
+            time.sleep(0.05)
+
+    def log(self) -> str:
+        return self._log_file.read_text(errors="replace")
+
+    def stop(self) -> None:
+        try:
+            self._stop_spark()
+        finally:
+            _forget_spark()
+            if threading.current_thread() is threading.main_thread():
+                signal.signal(signal.SIGINT, self._interrupt_handler)
+            sys.path[:] = [path for path in sys.path if not path.startswith(self._folder.name)]
+            if self._gateway is not None:
+                self._gateway._gateway_client.is_connected = False
+                self._gateway.close()
+                self._gateway.proc.stdin.close()
+                self._gateway.proc.terminate()
+            self._end()
+            if self._gateway is not None:
+                self._gateway.proc.wait()
+
+    def _stop_spark(self) -> None:
+        context = SparkContext._active_spark_context
+        if context is None:
+            return
+        if self._gateway.proc.poll() is not None:
+            context._jsc = None  # nobody is there to be told
+        context.stop()
+
+
+def _forget_spark() -> None:
+    """Put PySpark's class-level state back to what it was before its first session."""
+    from pyspark.sql.context import SQLContext
+
+    SparkContext._gateway = SparkContext._jvm = SparkContext._active_spark_context = None
+    SparkSession._instantiatedSession = SparkSession._activeSession = None
+    SQLContext._instantiatedContext = None
+    py4j.java_gateway.get_return_value = py4j.protocol.get_return_value
+
+
+def _keep_other_jvms_out() -> None:
+    """Let PySpark translate the exceptions of its own JVM only.
+
+    A SparkSession makes PySpark look into every exception that Py4J brings, whichever JVM threw it.
+    """
+    own = SparkContext._gateway._gateway_client
+    by_pyspark = py4j.java_gateway.get_return_value
+
+    def get_return_value(answer, gateway_client, *target):
+        read = by_pyspark if gateway_client is own else py4j.protocol.get_return_value
+        return read(answer, gateway_client, *target)
+
+    py4j.java_gateway.get_return_value = get_return_value
+
+
+def _end(owner: int, mark: str, folder: tempfile.TemporaryDirectory) -> None:
+    """End what is left of a session, politely at first."""
+    if os.getpid() != owner:
+        return  # a fork of the owner: the session is not its own
+    processes = list(_marked(mark))
+    _, alive = psutil.wait_procs(processes, timeout=_STOP_SECONDS if processes else 0)
+    while alive:
+        for process in alive:
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
+        psutil.wait_procs(alive)
+        alive = list(_marked(mark))
+    folder.cleanup()
+
+
+def _marked(mark: str) -> Iterator[psutil.Process]:
+    for process in psutil.process_iter():
+        with suppress(psutil.Error, OSError):  # another user's, or gone
+            if process.pid != os.getpid() and process.environ().get(_MARK) == mark:
+                yield process
+
+
+@contextmanager
+def _environment(variables: Mapping[str, str]) -> Iterator[None]:
+    """Set these variables, and unset those that would divert PySpark, for a ``with`` block."""
+    before = dict(os.environ)
+    for name in ("PYSPARK_SUBMIT_ARGS", "PYSPARK_GATEWAY_PORT", "PYSPARK_GATEWAY_SECRET"):
+        os.environ.pop(name, None)
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+
+
+def _home_in(folder: Path) -> Path:
+    """A Spark home of links to the installed one: workers write their files into Spark's home."""
+    home = folder / "home"
+    home.mkdir()
+    for entry in _SPARK_HOME.iterdir():
+        (home / entry.name).symlink_to(entry)
+    return home
+
+
+def _settings(
+    executors: int,
+    executor_cores: int,
+    executor_memory: str,
+    driver_memory: str,
+    cores: int,
+    collector: str | None,
+    app_name: str,
+) -> dict[str, str]:
+    for name, value, least in (
+        ("executors", executors, 0),
+        ("executor_cores", executor_cores, 1),
+        ("cores", cores, 1),
+    ):
+        if isinstance(value, bool) or not isinstance(value, int) or value < least:
+            raise ValueError(f"{name} is a whole number of at least {least}, not {value!r}")
+    if collector is not None and collector not in COLLECTORS:
+        raise ValueError(f"a collector is one of {', '.join(COLLECTORS)}, not {collector!r}")
+    executor_mib = byte_string_as_mib(executor_memory)
+    settings = {
+        "spark.app.name": app_name,
+        "spark.driver.memory": f"{byte_string_as_mib(driver_memory)}m",
+    }
+    if MASTER_VARIABLE in os.environ:
+        settings["spark.master"] = os.environ[MASTER_VARIABLE]
+        settings["spark.executor.instances"] = str(max(executors, 1))
+    elif executors:
+        settings["spark.master"] = f"local-cluster[{executors},{executor_cores},{executor_mib}]"
+    else:
+        return settings | {"spark.master": f"local[{cores}]"}
+    return settings | {
+        "spark.executor.memory": f"{executor_mib}m",
+        "spark.executor.cores": str(executor_cores),
+    }
+
+
+def _text(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _current() -> _LabSession:
+    if _running is None:
+        raise RuntimeError("no lab session is running: start one with start_lab_session()")
+    return _running
+
+
+def _of(spark: SparkSession) -> _LabSession:
+    session = _current()
+    if spark.sparkContext is not session.spark.sparkContext:
+        raise ValueError("this session has ended; the running one is another")
+    return session
