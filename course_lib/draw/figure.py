@@ -9,8 +9,9 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from course_lib.draw.layout import Placed, extent, layout, strips
-from course_lib.draw.palette import ALARM, GROUND, kind
+from course_lib.draw.palette import ALARM, GROUND, Kind, kind
 from course_lib.draw.picture import Picture, moment_ticks, size_ticks
+from course_lib.model.region import Region
 from course_lib.units import bytes_to_string
 
 WIDTH = 7.2  # all lengths are inches
@@ -55,10 +56,14 @@ def _draw_bars(figure: Figure, picture: Picture) -> Figure:
     scale = max(map(extent, picture.regions)) if picture.one_scale else None
     for region in picture.regions:
         height = STRIP * strips(region)
-        unlabelled = [
-            placed for placed in layout(region, scale) if not _draw_region(axes, placed, y, height)
-        ]
-        y = _draw_legend(axes, unlabelled, y + height + 0.06) + MARGIN
+        legend = []
+        for placed in layout(region, scale):
+            one = placed.region
+            if not _draw_region(axes, placed, y, height):
+                legend.append((kind(one.kind), f"{one.name} {bytes_to_string(one.size)}"))
+            if placed.overflow:
+                legend.append((ALARM, f"beyond {one.name}: {bytes_to_string(one.overflow)}"))
+        y = _draw_legend(axes, legend, y + height + 0.06) + MARGIN
     figure.set_size_inches(WIDTH, y)
     axes.set_ylim(y, 0)
     return figure
@@ -85,32 +90,24 @@ def _draw_region(axes: Axes, placed: Placed, top: float, height: float) -> bool:
     x, w = MARGIN + placed.x * room, placed.w * room
     y, h = top + placed.y * height, placed.h * height
     colour = kind(region.kind)
-    box = {"edgecolor": GROUND.light if not placed.frame else FAINT, "linewidth": 0.8}
-    hatch = "////" if region.kind == "unassigned" else None
-    tank = region.used is not None and not placed.frame
-    axes.add_patch(Rectangle((x, y), w, h, facecolor=colour.light, **box))
-    if hatch:
-        axes.add_patch(
-            Rectangle((x, y), w, h, fill=False, edgecolor="#c3cad1", linewidth=0, hatch=hatch)
-        )
-    if tank:
-        _draw_tank(axes, placed, x, y + 2 * LINE, w, h - 2 * LINE)
+    edge = FAINT if placed.frame else GROUND.light
+    axes.add_patch(Rectangle((x, y), w, h, facecolor=colour.light, edgecolor=edge, linewidth=0.8))
+    if region.kind == "unassigned":
+        hatch = {"fill": False, "edgecolor": "#c3cad1", "linewidth": 0, "hatch": "////"}
+        axes.add_patch(Rectangle((x, y), w, h, **hatch))
+    if region.used is not None and not placed.frame:
+        _draw_tank(axes, region, x, y + 2 * LINE, w, h - 2 * LINE)
     if placed.overflow:
-        edge = x + w
-        axes.plot([edge, edge], [y, y + h], color=ALARM.light, linewidth=2, zorder=3)
-    ink = colour.text("light")
-    size = bytes_to_string(region.size)
+        # In front of what reaches beyond it.
+        axes.plot([x + w, x + w], [y, y + h], color=ALARM.light, linewidth=2, zorder=3)
+    size, ink = bytes_to_string(region.size), colour.text("light")
     if placed.frame:
-        return _write(axes, f"{region.name}  {size}", x, y + STRIP / 2, w, ink) or _write(
-            axes, region.name, x, y + STRIP / 2, w, ink
-        )
-    lines = f"{region.name}\n{size}"
-    return _write(axes, lines, x, y + LINE, w, ink)
+        return _write(axes, f"{region.name}  {size}", x, y + STRIP / 2, w, ink)
+    return _write(axes, f"{region.name}\n{size}", x, y + LINE, w, ink)
 
 
-def _draw_tank(axes: Axes, placed: Placed, x: float, y: float, w: float, h: float) -> None:
+def _draw_tank(axes: Axes, region: Region, x: float, y: float, w: float, h: float) -> None:
     """The part of a region below its label as a tank: what is used, and the room that is left."""
-    region = placed.region
     level = min(1.0, region.used / region.size)
     colour = kind(region.kind).light
     axes.add_patch(Rectangle((x, y), w, h, facecolor=GROUND.light, edgecolor=colour))
@@ -131,29 +128,19 @@ def _width(axes: Axes, label) -> float:
     return label.get_window_extent(renderer).width / axes.figure.dpi
 
 
-def _draw_legend(axes: Axes, unlabelled: list[Placed], y: float) -> float:
-    """Name the regions too narrow for a label, in their order; return where the legend ends."""
+def _draw_legend(axes: Axes, legend: list[tuple[Kind, str]], y: float) -> float:
+    """Name in order what found no room for its label; return where the legend ends."""
     x = MARGIN
-    for placed in unlabelled:
-        region = placed.region
-        label = axes.text(
-            x + 0.2,
-            y + LINE / 2,
-            f"{region.name} {bytes_to_string(region.size)}",
-            size=SMALL,
-            color=INK,
-            va="center",
-        )
+    for entry, caption in legend:
+        label = axes.text(x + 0.2, y + LINE / 2, caption, size=SMALL, color=INK, va="center")
         width = _width(axes, label) + 0.4
         if x > MARGIN and x + width > WIDTH - MARGIN:
             x, y = MARGIN, y + LINE
             label.set_position((x + 0.2, y + LINE / 2))
-        fill = kind(region.kind).light
-        axes.add_patch(
-            Rectangle((x, y + 0.04), 0.14, 0.12, facecolor=fill, edgecolor=FAINT, linewidth=0.5)
-        )
+        swatch = {"facecolor": entry.light, "edgecolor": FAINT, "linewidth": 0.5}
+        axes.add_patch(Rectangle((x, y + 0.04), 0.14, 0.12, **swatch))
         x += width
-    return y + LINE if unlabelled else y
+    return y + LINE if legend else y
 
 
 def _draw_timeline(figure: Figure, picture: Picture) -> Figure:

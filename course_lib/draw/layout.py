@@ -58,7 +58,8 @@ def _place(region: Region, depth: int, x: float, width: float, head: float) -> I
     if not parts:
         yield Placed(region, depth, x, y, width, 1 - y)
         return
-    own = width * region.size / extent(region)
+    spans = extent(region)
+    own = width if region.size == spans else width * region.size / spans
     yield Placed(region, depth, x, y, own, 1 - y, frame=True, overflow=width - own)
     for part, part_width in zip(parts, _widths(parts, width), strict=True):
         yield from _place(part, depth + 1, x, part_width, head)

@@ -2,7 +2,7 @@
 
 import base64
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from course_lib.draw.palette import kind
@@ -171,11 +171,10 @@ def share(part: float, whole: float) -> str:
 def _region_rows(roots: Sequence[Region]) -> list[tuple[str, ...]]:
     every = [region for root in roots for _, region in root.walk()]
     used, noted = (any(r.used is not None for r in every), any(r.note for r in every))
-    head = ("region", "size", "share", *["used"] * used, *["note"] * noted)
-    rows = [head]
+    rows = [("region", "size", "share", *["used"] * used, *["note"] * noted)]
     for root in roots:
-        for depth, name, region in _lines(root):
-            row = ["  " * depth + name, bytes_to_string(region.size)]
+        for depth, region in _lines(root):
+            row = ["  " * depth + region.name, bytes_to_string(region.size)]
             row.append(share(region.size, root.size))
             if used:
                 row.append("" if region.used is None else bytes_to_string(region.used))
@@ -185,23 +184,22 @@ def _region_rows(roots: Sequence[Region]) -> list[tuple[str, ...]]:
     return rows
 
 
-def _lines(region: Region, depth: int = 0):
-    """The tree's lines, each frame followed by its parts and by what they leave or lack."""
-    yield depth, region.name, region
+def _lines(region: Region, depth: int = 0) -> Iterator[tuple[int, Region]]:
+    """The tree's lines: each frame, its parts, and what they leave over or exceed it by."""
+    yield depth, region
     for child in region.children:
         yield from _lines(child, depth + 1)
     if region.unassigned:
-        yield depth + 1, "unassigned", Region("unassigned", "unassigned", region.unassigned)
+        yield depth + 1, Region("unassigned", "unassigned", region.unassigned)
     if region.overflow:
-        too_much = Region("too much", "unassigned", region.overflow)
-        yield depth + 1, f"more than {region.name} has", too_much
+        yield depth + 1, Region(f"beyond {region.name}", "unassigned", region.overflow)
 
 
 def _tell(region: Region) -> str:
     parts = [
-        f"{name} {bytes_to_string(one.size)} ({share(one.size, region.size)})"
+        f"{one.name} {bytes_to_string(one.size)} ({share(one.size, region.size)})"
         + (f", {bytes_to_string(one.used)} used" if one.used is not None else "")
-        for depth, name, one in _lines(region)
+        for depth, one in _lines(region)
         if depth
     ]
     whole = f"{region.name} {bytes_to_string(region.size)}"

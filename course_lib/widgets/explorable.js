@@ -31,7 +31,8 @@ function place(region, depth, x, width, head) {
   const y = depth * head;
   const rectangle = { region, depth, x, y, w: width, h: 1 - y, frame: false, overflow: 0 };
   if (!inside.length) return [rectangle];
-  const own = (width * region.size) / extent(region);
+  const spans = extent(region);
+  const own = region.size === spans ? width : (width * region.size) / spans;
   const placed = [{ ...rectangle, w: own, frame: true, overflow: width - own }];
   widths(inside, width).forEach((partWidth, i) => {
     placed.push(...place(inside[i], depth + 1, x, partWidth, head));
@@ -91,6 +92,7 @@ function drawTrees(view, width, pen) {
   for (const tree of view.trees) {
     const height = STRIP * strips(tree);
     const unlabelled = [];
+    let edges = "";
     for (const placed of layout(tree, scale)) {
       const { region } = placed;
       const [x, w] = [1 + placed.x * (width - 2), placed.w * (width - 2)];
@@ -104,7 +106,7 @@ function drawTrees(view, width, pen) {
         svg += box(x + 1, tank, (w - 2) * level, h - 2.4 * LINE - 1, pen.fill(region.kind));
       }
       if (placed.overflow) {
-        svg += `<line class="edge" x1="${x + w}" x2="${x + w}" y1="${y}" y2="${y + h}"/>`;
+        edges += `<line class="edge" x1="${x + w}" x2="${x + w}" y1="${y}" y2="${y + h}"/>`;
         unlabelled.push({ kind: "alarm", label: `beyond ${region.name}: ${region.overflow}` });
       }
       const lines = placed.frame
@@ -119,6 +121,7 @@ function drawTrees(view, width, pen) {
       }
       svg += "</g>";
     }
+    svg += edges; // above what reaches beyond them
     top += height + 6;
     let x = 1;
     for (const { kind, label } of unlabelled) {
@@ -204,6 +207,12 @@ function element(tag, attributes = {}, ...children) {
   return made;
 }
 
+// JupyterLab takes the arrow keys and Enter for moving between cells, unless the very element that
+// has the focus is so marked.
+function keepKeys(focusable) {
+  focusable.setAttribute("data-lm-suppress-shortcuts", "true");
+}
+
 function makeControl(control, onMove) {
   const id = `ex-control-${++count}`;
   const shown = element("output", { for: id });
@@ -216,6 +225,7 @@ function makeControl(control, onMove) {
     input = element("input", { id, type: "range", min: 0, max, step: 1 });
   }
   input.dataset.control = control.name;
+  keepKeys(input);
   input.addEventListener("input", () => onMove(control.name, Number(input.value)));
   const label = element("label", { for: id }, control.label);
   const row = element("div", { class: "control" }, label, input);
@@ -245,7 +255,7 @@ function tableOf(view) {
     rows.push(["\u2003".repeat(depth) + region.name, region.text, share, used || region.note]);
     for (const child of region.children) walk(child, depth + 1, root);
     if (region.overflow) {
-      const name = `${"\u2003".repeat(depth + 1)}more than ${region.name} has`;
+      const name = `${"\u2003".repeat(depth + 1)}beyond ${region.name}`;
       rows.push([name, region.overflow, "", ""]);
     }
   };
@@ -262,11 +272,12 @@ function render({ model, el }) {
   let kernel = model.get("_no_kernel") ? "absent" : "unknown"; // then "present"
   let resting, waiting;
   let shown = null;
-  let width = 0;
+  let width = 0; // 0 until the widget is on the page: before that it has neither width nor font
+  let brush = null;
 
-  // Lumino, JupyterLab's shell, leaves the keys of an element so marked to the element.
-  const root = element("section", { class: "explorable", "data-lm-suppress-shortcuts": "true" });
+  const root = element("section", { class: "explorable" });
   root.setAttribute("aria-label", about.title);
+  root.style.setProperty("--ex-alarm", `light-dark(${about.palette.alarm.slice(0, 2)})`);
   const evidence = element("span", { class: "evidence" });
   root.append(element("header", {}, element("strong", {}, about.title), evidence));
 
@@ -289,11 +300,9 @@ function render({ model, el }) {
   const numbers = element("details", {}, element("summary", {}, "Numbers as a table"), table);
   numbers.addEventListener("toggle", () => numbers.open && fillTable(table, tableOf(shown)));
   root.append(frame, problem, sentence, status, numbers);
+  root.querySelectorAll("summary").forEach(keepKeys);
   el.append(root);
 
-  const style = getComputedStyle(root);
-  const brush = pen(about.palette, `12px ${style.fontFamily}`);
-  root.style.setProperty("--ex-alarm", brush.fill("alarm"));
 
   function draw() {
     const view = lookUp(tables, chosen);
@@ -306,6 +315,7 @@ function render({ model, el }) {
     if (view.problem) {
       problem.textContent = view.problem;
     } else if (width > 0) {
+      brush ??= pen(about.palette, `12px ${getComputedStyle(root).fontFamily}`);
       const [inside, height] = (view.trees ? drawTrees : drawTimeline)(view, width, brush);
       frame.innerHTML =
         `<svg role="img" aria-labelledby="${id}-title ${id}-text" width="${width}" height="${height}">` +
