@@ -10,6 +10,13 @@ function element(tag, properties = {}, ...children) {
   return node;
 }
 
+/** What takes keys: JupyterLab would otherwise take the arrow keys and Enter for its cells. */
+function control(tag, properties, ...children) {
+  const node = element(tag, properties, ...children);
+  node.dataset.lmSuppressShortcuts = "true";
+  return node;
+}
+
 function markup(tag, html, className = "") {
   return element(tag, { innerHTML: html, className });
 }
@@ -29,8 +36,8 @@ function explained({ text, explanation, right }) {
 /** One question: `show(answer)` draws its state, `commit(answer)` is called for the learner. */
 function questionView({ text, options }, label, commit) {
   const name = `course-question-${groups++}`;
-  const radios = options.map((_, i) => element("input", { type: "radio", name, value: i }));
-  const button = element("button", { type: "submit" }, "Commit to this answer");
+  const radios = options.map((_, i) => control("input", { type: "radio", name, value: i }));
+  const button = control("button", { type: "submit" }, "Commit to this answer");
   const choices = element(
     "fieldset",
     {},
@@ -63,9 +70,10 @@ function questionView({ text, options }, label, commit) {
     all.replaceChildren();
     if (open) return;
     const own = options[answer];
-    feedback.append(element("div", { className: `answer ${own.right ? "right" : "wrong"}` }, ...explained(own)));
+    const className = `answer ${own.right ? "right" : "wrong"}`;
+    feedback.append(element("div", { className }, ...explained(own)));
     all.append(
-      element("summary", {}, "All answers explained"),
+      control("summary", {}, "All answers explained"),
       ...options.map((option) => element("div", { className: "answer" }, ...explained(option))),
     );
   }
@@ -87,7 +95,7 @@ function render({ model, el }) {
   );
   const result = element("p", { className: "result" });
   result.setAttribute("role", "status");
-  const again = element("button", { type: "button" }, "Take it again");
+  const again = control("button", { type: "button" }, "Take it again");
   again.addEventListener("click", () => {
     setAnswers(items.map(() => UNANSWERED));
     questions[0].focus();
@@ -98,8 +106,6 @@ function render({ model, el }) {
   root.append(...questions.map((question) => question.form));
   if (scored) root.append(result, again);
   root.setAttribute("aria-label", model.get("heading"));
-  // Arrow keys choose an option here; without this JupyterLab would move to another cell.
-  root.dataset.lmSuppressShortcuts = "true";
 
   let shown = [];
   function update() {

@@ -1,7 +1,9 @@
 """Predictions and self-tests: what is read, what is shown without a view, what is recorded."""
 
+import nbformat
 import pytest
 import traitlets
+from nbconvert import HTMLExporter
 
 from course_lib import progress
 from course_lib.widgets import predict, self_test
@@ -199,3 +201,12 @@ def test_answers_that_do_not_exist_are_refused(answers):
     widget = self_test("04", TWO)
     with pytest.raises(traitlets.TraitError, match="no such answers"):
         widget.answers = answers
+
+
+def test_an_exported_page_is_not_blank():
+    widget = self_test("04", TWO)
+    data, metadata = widget._repr_mimebundle_()
+    output = nbformat.v4.new_output("display_data", data=data, metadata=metadata)
+    cell = nbformat.v4.new_code_cell("self_test(...)", outputs=[output])
+    page, _ = HTMLExporter().from_notebook_node(nbformat.v4.new_notebook(cells=[cell]))
+    assert "<details><summary>Answer</summary>" in page
