@@ -1,11 +1,13 @@
 """Real Spark and real JVMs: find a Java, start, measure, ask, and look at the remains.
 
-The names below are loaded when first used, so that importing this package costs nothing.
+The names below are loaded when first used, so that importing this package costs nothing. The
+function `autopsy` has the name of its module: ``from course_lib.spark.autopsy import autopsy``.
 """
 
 from importlib import import_module
 
 _NAMES = {
+    "autopsy": ("ContainerWatcher", "Remains"),
     "java": ("Java", "NoJavaError", "find_java", "java_env"),
     "jvm": ("Jvm", "JvmDiedError", "JvmOutOfMemoryError"),
     "oracle": ("Oracle",),

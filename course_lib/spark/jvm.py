@@ -237,7 +237,7 @@ class Jvm:
                 cwd=self._folder.name,
                 start_new_session=True,  # an interrupt is for this Python, not for the JVM
             )
-        self._end = weakref.finalize(self, _end, self._process, self._folder)
+        self._end = weakref.finalize(self, _end, os.getpid(), self._process, self._folder)
         try:
             port, token = self._greeting()
             self._gateway = JavaGateway(
@@ -569,7 +569,9 @@ def _last_out_of_memory(log: str) -> str | None:
     return found[-1].strip() if found else None
 
 
-def _end(process: subprocess.Popen, folder: tempfile.TemporaryDirectory) -> None:
+def _end(owner: int, process: subprocess.Popen, folder: tempfile.TemporaryDirectory) -> None:
+    if os.getpid() != owner:
+        return  # a fork inherits this duty but not the JVM
     process.stdin.close()
     process.terminate()
     try:

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from py4j.protocol import Py4JJavaError
+from pyspark.errors.exceptions.captured import CapturedException
 
 # What Java wraps around the exception that matters.
 _WRAPPERS = ("java.lang.reflect.InvocationTargetException", "java.lang.ExceptionInInitializerError")
@@ -27,3 +28,6 @@ def in_sparks_words() -> Iterator[None]:
         while thrown.getClass().getName() in _WRAPPERS:
             thrown = thrown.getCause()
         raise SparkRefusal(thrown.getClass().getName(), thrown.getMessage() or "") from None
+    except CapturedException as error:  # what PySpark has made of a Java exception
+        java_class = error._origin.getClass().getName() if error._origin else type(error).__name__
+        raise SparkRefusal(java_class, error._desc or "") from None

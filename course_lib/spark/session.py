@@ -33,10 +33,14 @@ from pyspark.sql import SparkSession
 
 from course_lib.spark.java import java_env
 from course_lib.spark.jvm import COLLECTORS, JvmDiedError, silence_py4j
+from course_lib.spark.processes import end_marked, marked
 from course_lib.spark.refusal import in_sparks_words
 from course_lib.units import byte_string_as_mib
 
 MASTER_VARIABLE = "SPARK_COURSE_MASTER"
+
+# Where a session's logs are to stay when it has ended.
+LOGS_VARIABLE = "SPARK_COURSE_LOGS"
 
 # Every process of a session carries this variable, so that none is overlooked when it ends.
 _MARK = "SPARK_COURSE_SESSION"
@@ -117,11 +121,16 @@ def stop_lab_session() -> None:
 
 @contextmanager
 def lab_session(**settings) -> Iterator[SparkSession]:
-    """A lab session for the length of a ``with`` block; `settings` as for `start_lab_session`."""
+    """A lab session for the length of a ``with`` block; `settings` as for `start_lab_session`.
+
+    What Spark throws inside leaves the block as a SparkRefusal, which can still be read when Spark
+    is gone; Java's own exceptions cannot.
+    """
     spark = start_lab_session(**settings)
     session = _running
     try:
-        yield spark
+        with in_sparks_words():
+            yield spark
     finally:
         if _running is session:
             stop_lab_session()
@@ -135,7 +144,7 @@ def session_log() -> str:
 def executor_processes(spark: SparkSession) -> list[SparkProcess]:
     """The JVMs of the running session: the driver, then the executors, if they are JVMs apart."""
     processes = []
-    for process in _marked(_of(spark).mark):
+    for process in marked(_MARK, _of(spark).mark):
         with suppress(psutil.NoSuchProcess):
             command = process.cmdline()
             role = next((role for name, role in _ROLES.items() if name in command), None)
@@ -266,7 +275,8 @@ class _LabSession:
         self.mark = uuid.uuid4().hex
         self._folder = tempfile.TemporaryDirectory(prefix="spark-course-")
         folder = Path(self._folder.name)
-        self._log_file = folder / "driver.log"
+        logs = Path(os.environ.get(LOGS_VARIABLE, folder))
+        self._log_file = logs / f"driver-{self.mark}.log"
         self.spark = self._gateway = None
         self._interrupt_handler = signal.getsignal(signal.SIGINT)
         self._end = weakref.finalize(self, _end, os.getpid(), self.mark, self._folder)
@@ -274,7 +284,7 @@ class _LabSession:
             _MARK: self.mark,
             "JAVA_HOME": java_env()["JAVA_HOME"],
             "PYSPARK_PYTHON": sys.executable,
-            "SPARK_HOME": str(_home_in(folder)),
+            "SPARK_HOME": str(_home_in(folder, logs)),
         }
         defaults = {
             "spark.log.level": "WARN",
@@ -380,25 +390,10 @@ def _keep_other_jvms_out() -> None:
 
 
 def _end(owner: int, mark: str, folder: tempfile.TemporaryDirectory) -> None:
-    """End what is left of a session, politely at first."""
-    if os.getpid() != owner:
-        return  # a fork of the owner: the session is not its own
-    processes = list(_marked(mark))
-    _, alive = psutil.wait_procs(processes, timeout=_STOP_SECONDS if processes else 0)
-    while alive:
-        for process in alive:
-            with suppress(psutil.NoSuchProcess):
-                process.kill()
-        psutil.wait_procs(alive)
-        alive = list(_marked(mark))
-    folder.cleanup()
-
-
-def _marked(mark: str) -> Iterator[psutil.Process]:
-    for process in psutil.process_iter():
-        with suppress(psutil.Error, OSError):  # another user's, or gone
-            if process.pid != os.getpid() and process.environ().get(_MARK) == mark:
-                yield process
+    """End what is left of a session, with a moment for its processes to put things in order."""
+    if os.getpid() == owner:  # a fork inherits this duty but not the session
+        end_marked(_MARK, mark, patience=_STOP_SECONDS)
+        folder.cleanup()
 
 
 @contextmanager
@@ -415,10 +410,12 @@ def _environment(variables: Mapping[str, str]) -> Iterator[None]:
         os.environ.update(before)
 
 
-def _home_in(folder: Path) -> Path:
-    """A Spark home of links to the installed one: workers write their files into Spark's home."""
-    home = folder / "home"
+def _home_in(folder: Path, logs: Path) -> Path:
+    """A Spark home of links to the installed one: workers write executors' logs into its work/."""
+    home, work = folder / "home", logs / "work"
     home.mkdir()
+    work.mkdir(exist_ok=True)
+    (home / "work").symlink_to(work)
     for entry in _SPARK_HOME.iterdir():
         (home / entry.name).symlink_to(entry)
     return home

@@ -1,0 +1,286 @@
+"""Run a workload in a child process under limits, and look at what is left of it.
+
+The workload may die of whatever it likes: this process lives on and gets the remains, measured.
+"""
+
+import inspect
+import os
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import textwrap
+import threading
+import time
+import uuid
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psutil
+
+from course_lib.spark.gc_log import Collection, GcLog, read_gc_log
+from course_lib.spark.java import find_java, java_env
+from course_lib.spark.jvm import SPARK_JARS
+from course_lib.spark.processes import end_marked, resident_sizes, tree
+from course_lib.spark.session import LOGS_VARIABLE
+from course_lib.units import byte_string_as_bytes, bytes_to_string
+
+_MARK = "SPARK_COURSE_AUTOPSY"
+
+_OUT_OF_MEMORY = re.compile(r"(java\.lang\.OutOfMemoryError)(?:: (.+))?")
+# A Java exception where it is thrown, as a cause, or at the head of what Python relates.
+_JAVA_EXCEPTION = re.compile(
+    r"^(?:Exception in thread \".*?\" |Caused by: |[\w.]*SparkRefusal: |: )"
+    r"((?:[a-z]\w*\.)+[A-Z][\w$]*)(?:: (.+))?",
+    re.MULTILINE,
+)
+_PYTHON_EXCEPTION = re.compile(
+    r"^((?:\w+\.)*\w*(?:Error|Exception|Interrupt|Refusal))(?:: (.+))?$", re.M
+)
+
+
+@dataclass(frozen=True)
+class Remains:
+    """How a workload ended. Sizes are bytes, times seconds.
+
+    `exit_code` is 128 plus the signal's number where a signal ended it, as a shell has it.
+    `exception_class` and `message` are those of the first OutOfMemoryError found in its logs,
+    otherwise of the exception it failed with. `last_heap` is the last collection in the garbage
+    collection log of the JVM that collected most, `gc_share` the part of its time it stood still
+    for that; None where nothing was collected. `peak_resident` is the most that its processes
+    occupied together. `container` is the watcher's verdict, None where it had none to give.
+    """
+
+    exit_code: int
+    signal: str | None
+    exception_class: str | None
+    message: str | None
+    last_heap: Collection | None
+    gc_share: float | None
+    peak_resident: int
+    container: str | None
+    timed_out: bool
+    duration: float
+    stdout: str = field(repr=False)
+    log: str = field(repr=False)
+
+    @property
+    def survived(self) -> bool:
+        """Whether it ended of itself, without an error."""
+        return self.exit_code == 0 and not self.timed_out
+
+    def __repr__(self) -> str:
+        lines = ["Remains (measured)", f"  ended           {self._ending()}"]
+        if self.exception_class:
+            lines.append(f"  exception       {self.exception_class}: {self.message or ''}")
+        if self.last_heap:
+            before, after = (bytes_to_string(size) for size in self.last_heap[4:6])
+            lines.append(f"  last collection {before} -> {after} of heap still in use")
+        if self.gc_share is not None:
+            lines.append(f"  collecting      {self.gc_share:.0%} of the time")
+        lines.append(f"  most resident   {bytes_to_string(self.peak_resident)}")
+        if self.container:
+            lines.append(f"  container       {self.container}")
+        return "\n".join([*lines, f"  took            {self.duration:.1f} s"])
+
+    def _ending(self) -> str:
+        if self.timed_out:
+            return "it was still running when its time was up, and was killed"
+        if self.signal:
+            return f"killed by {self.signal} (exit code {self.exit_code})"
+        return "well (exit code 0)" if self.exit_code == 0 else f"exit code {self.exit_code}"
+
+
+class ContainerWatcher:
+    """Watches a process tree as YARN's NodeManager does, and kills what outgrows its container.
+
+    Every `interval` seconds the resident sizes of the process and all its descendants are added up;
+    more than `limit_bytes` together, and each of them is sent `kill_signal` (SIGKILL ends them with
+    exit code 137, SIGTERM with 143). Without a limit it only keeps the `peak`. Use it in a ``with``
+    block; `verdict` then says what was done, None where nothing had to be.
+    Source: Hadoop's ``ContainersMonitorImpl``.
+    """
+
+    def __init__(
+        self,
+        pid: int,
+        limit_bytes: int | None,
+        interval: float = 0.1,
+        kill_signal: signal.Signals = signal.SIGKILL,
+    ):
+        if limit_bytes is not None and limit_bytes <= 0:
+            raise ValueError(f"a container holds more than {limit_bytes} bytes")
+        self.pid, self.limit, self.interval = pid, limit_bytes, interval
+        self.kill_signal = kill_signal
+        self.peak = 0
+        self.verdict: str | None = None
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+
+    def __enter__(self) -> "ContainerWatcher":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_exception) -> None:
+        self._over.set()
+        self._thread.join()
+
+    def _watch(self) -> None:
+        while not self._over.is_set() and self.verdict is None:
+            sizes = resident_sizes(tree(self.pid))
+            self.peak = max(self.peak, sum(sizes.values()))
+            if self.limit is not None and sum(sizes.values()) > self.limit:
+                self._kill(sizes)
+            self._over.wait(self.interval)
+
+    def _kill(self, sizes: dict[psutil.Process, int]) -> None:
+        used, limit = bytes_to_string(sum(sizes.values())), bytes_to_string(self.limit)
+        self.verdict = (
+            f"killed with {self.kill_signal.name} for exceeding its memory: "
+            f"{used} of {limit} physical memory used by {len(sizes)} process(es)"
+        )
+        for process in sizes:
+            with suppress(psutil.NoSuchProcess):
+                process.send_signal(self.kill_signal)
+
+
+def autopsy(
+    workload: str | Callable | Sequence[str],
+    *,
+    timeout: float = 60,
+    heap: str | None = None,
+    container: str | int | None = None,
+    kill_signal: signal.Signals = signal.SIGKILL,
+    java_options: Sequence[str] = (),
+) -> Remains:
+    """Run `workload` in a child process, wait for its end or `timeout` seconds, return the remains.
+
+    The workload is Python source, in which `heap` is a variable; or a function, of which the source
+    is taken (it must bring its own imports) and called, with ``heap=`` if it asks for that; or Java
+    source with a public class that has a ``main`` (compiled by Janino); or a list, the arguments
+    for ``java``. For Java `heap` is ``-Xmx``, and `java_options` go in front.
+
+    `container` is a size that the workload's processes may not outgrow together: see
+    `ContainerWatcher`. Nothing of the workload is left running, whatever happened.
+    """
+    limit = byte_string_as_bytes(container) if isinstance(container, str) else container
+    if heap is not None:
+        byte_string_as_bytes(heap)
+    mark = uuid.uuid4().hex
+    with tempfile.TemporaryDirectory(prefix="spark-course-autopsy-") as name:
+        folder = Path(name)
+        logs = folder / "logs"
+        logs.mkdir()
+        command = _command(workload, heap, java_options, folder)
+        collections = f"-Xlog:gc,gc+phases:file={folder}/gc-%p.log"
+        environment = java_env() | {
+            _MARK: mark,
+            LOGS_VARIABLE: str(logs),
+            "JAVA_TOOL_OPTIONS": f"{os.environ.get('JAVA_TOOL_OPTIONS', '')} {collections}".strip(),
+            "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
+            "TMPDIR": name,
+        }
+        start = time.monotonic()
+        with (folder / "stdout").open("wb") as stdout, (logs / "stderr").open("wb") as stderr:
+            child = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=stdout,
+                stderr=stderr,
+                env=environment,
+                start_new_session=True,
+            )
+        try:
+            with ContainerWatcher(child.pid, limit, kill_signal=kill_signal) as watcher:
+                try:
+                    child.wait(timeout)
+                    timed_out = False
+                except subprocess.TimeoutExpired:
+                    timed_out = True
+                    child.kill()
+        finally:
+            duration = time.monotonic() - start
+            child.kill()
+            child.wait()
+            end_marked(_MARK, mark)
+        stdout = (folder / "stdout").read_text(errors="replace")
+        log = _logs(logs)
+        last_words = (logs / "stderr").read_text(errors="replace") if child.returncode else ""
+        exception_class, message = _exception(log, last_words)
+        gc_log = _busiest(folder)
+    killed_by = -child.returncode if child.returncode < 0 else None
+    return Remains(
+        exit_code=128 + killed_by if killed_by else child.returncode,
+        signal=signal.Signals(killed_by).name if killed_by else None,
+        exception_class=exception_class,
+        message=message,
+        last_heap=gc_log.collections[-1] if gc_log else None,
+        gc_share=gc_log.gc_share() if gc_log else None,
+        peak_resident=watcher.peak,
+        container=watcher.verdict,
+        timed_out=timed_out,
+        duration=duration,
+        stdout=stdout,
+        log=log,
+    )
+
+
+def _command(
+    workload: str | Callable | Sequence[str],
+    heap: str | None,
+    java_options: Sequence[str],
+    folder: Path,
+) -> list[str]:
+    java = [str(find_java().executable), *java_options]
+    if heap is not None:
+        java.append(f"-Xmx{byte_string_as_bytes(heap)}")
+    if isinstance(workload, str):
+        java_class = re.search(r"^\s*public\s+(?:final\s+)?class\s+(\w+)", workload, re.MULTILINE)
+        if java_class:
+            source = folder / f"{java_class[1]}.java"
+            source.write_text(workload)
+            jars = [*SPARK_JARS.glob("janino-*.jar"), *SPARK_JARS.glob("commons-compiler-*.jar")]
+            class_path = os.pathsep.join(map(str, jars))
+            compiler = ["-cp", class_path, "org.codehaus.janino.SimpleCompiler"]
+            return [*java, *compiler, str(source), java_class[1]]
+        source = f"heap = {heap!r}\n{textwrap.dedent(workload)}"
+    elif callable(workload):
+        wants_heap = "heap" in inspect.signature(workload).parameters
+        call = f"{workload.__name__}({f'heap={heap!r}' if wants_heap else ''})"
+        source = f"{textwrap.dedent(inspect.getsource(workload))}\n{call}\n"
+    else:
+        return [*java, *workload]
+    script = folder / "workload.py"
+    script.write_text(source)
+    return [sys.executable, str(script)]
+
+
+def _logs(folder: Path) -> str:
+    """All logs: those of Spark's JVMs first, then what the child itself wrote."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    wanted = [path for path in files if path.suffix == ".log" or path.name in ("stderr", "stdout")]
+    return "".join(path.read_text(errors="replace") for path in wanted)
+
+
+def _exception(log: str, last_words: str) -> tuple[str | None, str | None]:
+    """The first OutOfMemoryError in all logs, otherwise the exception that the child ended with."""
+    in_python = list(_PYTHON_EXCEPTION.finditer(last_words))
+    found = (
+        _OUT_OF_MEMORY.search(log)
+        or _JAVA_EXCEPTION.search(last_words)
+        or (in_python[-1] if in_python else None)
+    )
+    return (found[1], found[2]) if found else (None, None)
+
+
+def _busiest(folder: Path) -> GcLog | None:
+    """The log with the most collections; None where no JVM collected anything."""
+    logs = []
+    for path in folder.glob("gc-*.log"):
+        with suppress(ValueError):  # a JVM that ended before it wrote its first line
+            logs.append(read_gc_log(path))
+    busiest = max(logs, key=lambda log: len(log.collections), default=None)
+    return busiest if busiest and busiest.collections else None

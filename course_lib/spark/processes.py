@@ -1,0 +1,48 @@
+"""Process trees: find the processes that belong together, measure them, end them."""
+
+import os
+from collections.abc import Iterator
+from contextlib import suppress
+
+import psutil
+
+
+def marked(variable: str, mark: str) -> Iterator[psutil.Process]:
+    """All processes but this one that were started with an environment variable set to `mark`.
+
+    A child hands its environment on to its own children, so that orphans are found too.
+    """
+    for process in psutil.process_iter():
+        with suppress(psutil.Error, OSError):  # another user's, or gone
+            if process.pid != os.getpid() and process.environ().get(variable) == mark:
+                yield process
+
+
+def end_marked(variable: str, mark: str, patience: float = 0) -> None:
+    """Give the marked processes `patience` seconds to end by themselves, then kill them."""
+    processes = list(marked(variable, mark))
+    if processes and patience:
+        psutil.wait_procs(processes, timeout=patience)
+    while processes := list(marked(variable, mark)):
+        for process in processes:
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
+        psutil.wait_procs(processes, timeout=1)
+
+
+def tree(pid: int) -> list[psutil.Process]:
+    """A process and all that descend from it; none where it is gone."""
+    try:
+        root = psutil.Process(pid)
+        return [root, *root.children(recursive=True)]
+    except psutil.NoSuchProcess:
+        return []
+
+
+def resident_sizes(processes: list[psutil.Process]) -> dict[psutil.Process, int]:
+    """Bytes of physical memory that each of the processes occupies; those gone are left out."""
+    sizes = {}
+    for process in processes:
+        with suppress(psutil.NoSuchProcess):
+            sizes[process] = process.memory_info().rss
+    return sizes
