@@ -80,12 +80,10 @@ def java_casts(oracle):
         "  public long in64(String fraction) { return (long) Double.parseDouble(fraction); }"
         "}"
     )
-    return (
-        compiler.getClassLoader()
-        .loadClass("Casts")
-        .getConstructors()[0]
-        .newInstance(oracle.jvm.java.util.ArrayList().toArray())
-    )
+    no_arguments = oracle.jvm.java.util.ArrayList().toArray()
+    loaded = compiler.getClassLoader().loadClass("Casts")
+    casts = loaded.getConstructors()[0].newInstance(no_arguments)
+    return lambda text: (casts.in32(text), casts.in64(text))
 
 
 @given(value=st.one_of(st.floats(), st.floats(-1e10, 1e10)))
@@ -94,8 +92,7 @@ def java_casts(oracle):
 @example(value=-math.inf)
 def test_fractions_become_whole_as_in_java(java_casts, value):
     text = repr(value).replace("nan", "NaN").replace("inf", "Infinity")
-    assert units.java_integer(value, bits=32) == java_casts.in32(text)
-    assert units.java_integer(value, bits=64) == java_casts.in64(text)
+    assert (units.java_integer(value, 32), units.java_integer(value, 64)) == java_casts(text)
 
 
 def test_known_sizes():

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from course_lib.model.region import Region
-from course_lib.settings import LATEST, is_set, read, version
-from course_lib.units import KIB, MIB, java_integer
+from course_lib.settings import LATEST, read, version
+from course_lib.units import KIB, MIB, byte_string_as_bytes, java_integer
 
 RESERVED_SYSTEM_MEMORY = 300 * MIB
 MIN_SYSTEM_MEMORY = RESERVED_SYSTEM_MEMORY * 3 // 2
@@ -80,8 +80,8 @@ def heap(
         system_memory = runtime_max_memory(xmx, collector)
     if system_memory < MIN_SYSTEM_MEMORY:
         raise ValueError(_too_small("System memory", system_memory, role, spark_version))
-    if version(spark_version) >= (2, 0) and is_set(conf, "spark.executor.memory"):
-        executor_memory = read(conf, "spark.executor.memory", spark_version) * MIB
+    if version(spark_version) >= (2, 0) and "spark.executor.memory" in conf:
+        executor_memory = _size_as_bytes(conf, "spark.executor.memory")
         if executor_memory < MIN_SYSTEM_MEMORY:
             raise ValueError(
                 _too_small("Executor memory", executor_memory, "executor", spark_version)
@@ -94,6 +94,17 @@ def heap(
     if max_heap_memory - storage_region <= 0:
         raise ValueError("requirement failed: onHeapExecutionMemory must be > 0")
     return Heap(system_memory, max_heap_memory, storage_region)
+
+
+def _size_as_bytes(conf: Mapping, key: str) -> int:
+    """A size for which Spark forgets the setting's unit: a bare "2048" is bytes here, not MiB.
+
+    Source: ``SparkConf.getSizeAsBytes``.
+    """
+    try:
+        return byte_string_as_bytes(str(conf[key]))
+    except ValueError as error:
+        raise ValueError(f"Illegal value for config key {key}: {error}") from None
 
 
 def runtime_max_memory(xmx: int, collector: str = "G1", *, xms: int = 0) -> int:
@@ -117,10 +128,17 @@ def runtime_max_memory(xmx: int, collector: str = "G1", *, xms: int = 0) -> int:
     if collector == "Serial":
         young = _align_down(xmx // 3, 64 * KIB)
         return xmx - _align_down(young // 10, 64 * KIB)
-    young = _align_down(xmx // 3, 512 * KIB)
     committed = min(_align_up(xms, 2 * MIB), xmx)
-    committed_survivor = _align_down(_align_down(committed // 3, 512 * KIB) // 8, 512 * KIB)
-    return max(xmx - _align_down(young // 3, 512 * KIB), committed - committed_survivor)
+    return max(xmx - _survivor(xmx, 3), committed - _survivor(committed, 8))
+
+
+def _survivor(heap_size: int, share: int) -> int:
+    """A survivor space of Parallel: its largest is a third of young, at the start it is an eighth.
+
+    Young itself is a third of the heap.
+    """
+    young = _align_down(heap_size // 3, 512 * KIB)
+    return max(512 * KIB, _align_down(young // share, 512 * KIB))
 
 
 def _align_down(size: int, unit: int) -> int:
@@ -146,7 +164,7 @@ def _too_small(what: str, size: int, role: str, spark_version: str) -> str:
         role = "executor" if what == "Executor memory" else "driver"
     key = f"spark.{role}.memory"
     complaint = f"{what} {size} must be at least {MIN_SYSTEM_MEMORY}."
-    remedy = "heap size" if role == "driver" else "executor memory"
+    remedy = "heap size" if what == "System memory" else "executor memory"
     advice = f"Please increase {remedy} using the --{role}-memory option or "
     if since < (3, 5):
         return f"{complaint} {advice}{key} in Spark configuration."
