@@ -87,6 +87,7 @@ function render({ model, el }) {
   const setAnswers = (answers) => {
     model.set("answers", answers);
     model.save_changes();
+    update(); // an exported page has nobody who would report the change
   };
   const questions = items.map((item, i) =>
     questionView(item, scored ? `${i + 1}. ` : "", (answer) =>

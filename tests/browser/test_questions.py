@@ -5,7 +5,11 @@ from pathlib import Path
 
 import nbformat
 import pytest
+from lab import TOKEN, running_lab, write_notebook
+from nbclient import NotebookClient
 from playwright.sync_api import expect
+
+from course_lib.widgets.page import LessonPage
 
 STYLE = Path(__file__).parents[2] / "course_lib" / "widgets" / "questions.css"
 SETUP = """\
@@ -47,24 +51,27 @@ CONTRAST = """
 """
 
 
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    """A JupyterLab server's address, and its folder."""
+    folder = tmp_path_factory.mktemp("questions")
+    with running_lab(folder) as address:
+        yield address, folder
+
+
 @pytest.fixture
-def notebook(browser, lab, request):
+def notebook(browser, server, request):
     """A page with a notebook of predictions and self-tests that was run, and its folder."""
-    address, root = lab
+    address, root = server
     folder = root / request.node.name
     folder.mkdir()
-    cells = [nbformat.v4.new_code_cell(source) for source in (SETUP, SELF_TEST, BUSY)]
-    kernel = {"name": "python3", "display_name": "Python 3"}
-    nbformat.write(
-        nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": kernel}),
-        folder / "questions.ipynb",
-    )
+    write_notebook(folder / "questions.ipynb", SETUP, SELF_TEST, BUSY)
     page = browser.new_page(viewport={"width": 1200, "height": 1100})
     errors = []
     page.on("pageerror", lambda error: errors.append(str(error)))
     page.on("console", lambda said: errors.append(said.text) if said.type == "error" else None)
     # Without `reset` JupyterLab would also open the notebook of the test before.
-    page.goto(f"{address}/lab/tree/{folder.name}/questions.ipynb?reset&token=browser-tests")
+    page.goto(f"{address}/lab/tree/{folder.name}/questions.ipynb?reset&token={TOKEN}")
     expect(page.locator(".jp-NotebookPanel-toolbar")).to_be_visible(timeout=60_000)
     expect(page.get_by_text("| Idle")).to_be_visible(timeout=60_000)
     menu(page, "Run", "Run All Cells")
@@ -155,6 +162,27 @@ def test_text_can_be_read_in_both_themes(notebook):
             assert contrast >= 4.5, f"{part} has a contrast of {contrast:.1f} in {theme}"
         papers.add(prediction.evaluate("(node) => getComputedStyle(node).backgroundColor"))
     assert len(papers) == 2
+
+
+def test_an_exported_page_answers_without_kernel_or_network(browser, tmp_path):
+    executed = nbformat.v4.new_notebook(
+        cells=[nbformat.v4.new_code_cell(source) for source in (SETUP, SELF_TEST)]
+    )
+    NotebookClient(executed, resources={"metadata": {"path": tmp_path}}).execute()
+    html, _ = LessonPage().from_notebook_node(executed)
+    (tmp_path / "questions.html").write_text(html, encoding="utf-8")
+    page = browser.new_page(offline=True)
+    page.goto((tmp_path / "questions.html").as_uri())
+    expect(page.locator(".course-questions")).to_have_count(2)
+    prediction, test = page.locator(".course-questions").all()
+    prediction.get_by_role("radio", name="2.2 GiB").focus()
+    press(page, "Space", "Enter")
+    expect(prediction.locator("[aria-live=polite]")).to_contain_text("Right: 0.6")
+    for name in ("outside the heap", "one"):
+        test.get_by_role("radio", name=name).focus()
+        press(page, "Space", "Enter")
+    expect(test.get_by_role("status")).to_have_text("You got 2 of 2 right.")
+    page.close()
 
 
 @pytest.mark.parametrize(("scheme", "paper"), [("light", "255, 255, 255"), ("dark", "22, 22, 22")])
