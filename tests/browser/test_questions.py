@@ -70,16 +70,18 @@ def notebook(browser, server, request):
     errors = []
     page.on("pageerror", lambda error: errors.append(str(error)))
     page.on("console", lambda said: errors.append(said.text) if said.type == "error" else None)
-    # Without `reset` JupyterLab would also open the notebook of the test before.
-    page.goto(f"{address}/lab/tree/{folder.name}/questions.ipynb?reset&token={TOKEN}")
-    expect(page.locator(".jp-NotebookPanel-toolbar")).to_be_visible(timeout=60_000)
-    expect(page.get_by_text("| Idle")).to_be_visible(timeout=60_000)
-    menu(page, "Run", "Run All Cells")
-    expect(page.locator(".course-questions")).to_have_count(2, timeout=60_000)
-    expect(page.get_by_text("busy", exact=True)).to_be_visible()
-    yield page, folder
-    (folder / "go on").touch()
-    page.close()
+    try:
+        # Without `reset` JupyterLab would also open the notebook of the test before.
+        page.goto(f"{address}/lab/tree/{folder.name}/questions.ipynb?reset&token={TOKEN}")
+        expect(page.locator(".jp-NotebookPanel-toolbar")).to_be_visible(timeout=60_000)
+        expect(page.get_by_text("| Idle")).to_be_visible(timeout=60_000)
+        menu(page, "Run", "Run All Cells")
+        expect(page.locator(".course-questions")).to_have_count(2, timeout=60_000)
+        expect(page.get_by_text("busy", exact=True)).to_be_visible()
+        yield page, folder
+    finally:
+        (folder / "go on").touch()  # a kernel left busy would outlive its server
+        page.close()
     assert errors == []
 
 
