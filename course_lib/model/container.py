@@ -249,8 +249,9 @@ def _off_heap(conf, spark_version) -> int:
         return 0
     off_heap = read(conf, "spark.memory.offHeap.size", spark_version) // MIB
     if off_heap <= 0:
+        least = "at least 1MiB" if version(spark_version) >= (4, 3) else "> 0"
         raise ValueError(
-            "requirement failed: spark.memory.offHeap.size must be > 0 "
+            f"requirement failed: spark.memory.offHeap.size must be {least} "
             "when spark.memory.offHeap.enabled == true"
         )
     return off_heap
