@@ -302,6 +302,8 @@ def _written(entry: Setting, value) -> str:
     """A value that was read, as Spark writes it."""
     if entry.unit == "bytes":
         return f"{value}b"
+    if entry.unit == "decimal":
+        return f"{(value + 0).normalize():f}"  # + 0 makes a negative zero a plain one
     if entry.unit == "fraction" and math.isfinite(value) and value:
         exponent = Decimal(repr(value)).adjusted()
         if not -3 <= exponent < 7:  # where Java turns to E and Python would not yet, or not so

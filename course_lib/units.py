@@ -43,11 +43,14 @@ def byte_string_as(text: str, unit: str = "b") -> int:
         raise TypeError(f"a size is a string such as '512m' or '2g', not {text!r}")
     lower = text.lower().strip(JAVA_WHITESPACE)
     match = re.fullmatch(r"([0-9]+)([a-z]*)", lower)
-    if not match or match[2] not in _SUFFIXES:
+    if not match:
         raise ValueError(f"{_ADVICE}\n{_complaint(text, lower)}")
-    number, given = int(match[1]), _SUFFIXES[match[2]] or unit
+    number, suffix = int(match[1]), match[2]
     if number > LONG_MAX:
-        raise ValueError(f'{_ADVICE}\nFor input string: "{number}"')
+        raise ValueError(f'{_ADVICE}\nFor input string: "{match[1]}"')
+    if suffix not in _SUFFIXES:
+        raise ValueError(f'{_ADVICE}\nInvalid suffix: "{suffix}"')
+    given = _SUFFIXES[suffix] or unit
     ratio = _UNITS[given] / _UNITS[unit]
     if ratio > 1 and number > LONG_MAX // int(ratio):
         raise ValueError(
@@ -61,9 +64,6 @@ def _complaint(text: str, lower: str) -> str:
     fraction = re.fullmatch(r"([0-9]+\.[0-9]+)([a-z]+)?", lower)
     if fraction:
         return f"Fractional values are not supported. Input was: {fraction[1]}"
-    suffix = re.fullmatch(r"[0-9]+([a-z]+)", lower)
-    if suffix:
-        return f'Invalid suffix: "{suffix[1]}"'
     return f"Failed to parse byte string: {text}"
 
 

@@ -37,7 +37,7 @@ def values(unit: str) -> st.SearchStrategy[str]:
     sizes = st.builds(
         "{}{}{}".format,
         st.sampled_from(["", "-"]),
-        st.integers(0, 9999),
+        st.integers(0, 8000),
         st.sampled_from(["", *"bkmgtpx"]),
     )
     # Not with an exponent where Spark would count decimal places.

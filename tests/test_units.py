@@ -25,6 +25,8 @@ ODD_SIZES = st.text("0123456789bkmgtpi.+- _\n\t\x1f\xa0\u2003\u212aM٣e", max_si
 @example(text="5\u212a")
 @example(text="9223372036854775807")
 @example(text="9223372036854775808")
+@example(text="9223372036854775808e")
+@example(text="000000000000000000000000008k")
 @example(text="8192p")
 @example(text="8191p")
 def test_sizes_are_read_as_spark_reads_them(oracle, outcome, text):

@@ -8,7 +8,7 @@ from course_lib.model.region import Region
 from course_lib.settings import LATEST, is_set, read, version
 from course_lib.units import MIB, java_integer
 
-MEMORY_OVERHEAD_FACTOR = 0.10
+AM_MEMORY_OVERHEAD_FACTOR = 0.10
 NON_JVM_MEMORY_OVERHEAD_FACTOR = 0.4
 MEMORY_OVERHEAD_MIN_MIB = 384
 
@@ -172,20 +172,18 @@ def _on_yarn(conf, role, spark_version, deploy_mode, language) -> Container:
         overhead = read(conf, "spark.yarn.am.memoryOverhead", spark_version)
         if overhead is None:
             overhead = max(
-                java_integer(MEMORY_OVERHEAD_FACTOR * memory, bits=32), MEMORY_OVERHEAD_MIN_MIB
+                java_integer(AM_MEMORY_OVERHEAD_FACTOR * memory, bits=32), MEMORY_OVERHEAD_MIN_MIB
             )
         return Container("application master", memory, overhead)
 
     memory = _memory(conf, role, spark_version)
-    factor = MEMORY_OVERHEAD_FACTOR
-    if since >= (3, 3):
-        factor = read(conf, f"spark.{role}.memoryOverheadFactor", spark_version)
+    factor = read(conf, f"spark.{role}.memoryOverheadFactor", spark_version)
     overhead = _overhead(conf, role, memory, factor, spark_version)
     if role == "driver":
         return Container(role, memory, overhead)
     off_heap = _off_heap(conf, spark_version) if since >= (3, 0) else 0
-    pyspark = _pyspark(conf, spark_version) if language == "python" else 0
-    return Container(role, memory, overhead, off_heap, pyspark)
+    python = language == "python"
+    return Container(role, memory, overhead, off_heap, _pyspark(conf, python, spark_version))
 
 
 def _on_kubernetes(conf, role, spark_version, deploy_mode, language) -> Container:
@@ -208,19 +206,17 @@ def _on_kubernetes(conf, role, spark_version, deploy_mode, language) -> Containe
     if role == "driver":
         return Container(role, memory, overhead)
     off_heap = _off_heap(conf, spark_version) if since >= (3, 1) else 0
-    pyspark = _pyspark(conf, spark_version) if python else 0
-    return Container(role, memory, overhead, off_heap, pyspark)
+    return Container(role, memory, overhead, off_heap, _pyspark(conf, python, spark_version))
 
 
 def _kubernetes_factor(conf, role, python, spark_version) -> float:
-    if version(spark_version) < (2, 4):
-        return MEMORY_OVERHEAD_FACTOR
     of_role = f"spark.{role}.memoryOverheadFactor"
-    if version(spark_version) >= (3, 3) and is_set(conf, of_role):
+    of_all = "spark.kubernetes.memoryOverheadFactor"
+    if is_set(conf, of_role, spark_version):
         return read(conf, of_role, spark_version)
-    if python and not is_set(conf, "spark.kubernetes.memoryOverheadFactor"):
+    if python and not is_set(conf, of_all, spark_version):
         return NON_JVM_MEMORY_OVERHEAD_FACTOR
-    return read(conf, "spark.kubernetes.memoryOverheadFactor", spark_version)
+    return read(conf, of_all, spark_version)
 
 
 def _memory(conf, of, spark_version) -> int:
@@ -233,13 +229,14 @@ def _memory(conf, of, spark_version) -> int:
 
 
 def _overhead(conf, role, memory, factor, spark_version) -> int:
-    """Source: ``ResourceProfile.calculateOverHeadMemory``."""
+    """Versions that do not know a setting get its default, which was then Spark's constant.
+
+    Source: ``ResourceProfile.calculateOverHeadMemory``.
+    """
     explicit = read(conf, f"spark.{role}.memoryOverhead", spark_version)
     if explicit is not None:
         return explicit
-    minimum = MEMORY_OVERHEAD_MIN_MIB
-    if version(spark_version) >= (4, 0):
-        minimum = read(conf, f"spark.{role}.minMemoryOverhead", spark_version)
+    minimum = read(conf, f"spark.{role}.minMemoryOverhead", spark_version)
     return max(java_integer(factor * memory, bits=32), minimum)
 
 
@@ -257,10 +254,9 @@ def _off_heap(conf, spark_version) -> int:
     return off_heap
 
 
-def _pyspark(conf, spark_version) -> int:
-    if version(spark_version) < (2, 4):
-        return 0
-    return read(conf, "spark.executor.pyspark.memory", spark_version) or 0
+def _pyspark(conf, python, spark_version) -> int:
+    memory = read(conf, "spark.executor.pyspark.memory", spark_version) if python else None
+    return memory or 0
 
 
 def _granted(asked: Container, scheduler: YarnScheduler, spark_version: str) -> Container:

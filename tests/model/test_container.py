@@ -174,7 +174,7 @@ def test_kubernetes_pods_are_sparks(oracle, outcome, conf, language, deploy_mode
         (("MEMORY_OVERHEAD_MIN_MIB", 0), test_yarn_clients_checks_are_sparks),
         (("java_integer", lambda value, bits: round(value)), test_yarn_executors_are_sparks),
         (("_off_heap", lambda conf, spark_version: 0), test_yarn_executors_are_sparks),
-        (("_pyspark", lambda conf, spark_version: 0), test_yarn_executors_are_sparks),
+        (("_pyspark", lambda conf, python, spark_version: 0), test_yarn_executors_are_sparks),
         (("_above_maximum", lambda *asked: "too large"), test_yarn_clients_checks_are_sparks),
         (("NON_JVM_MEMORY_OVERHEAD_FACTOR", 0.1), test_kubernetes_pods_are_sparks),
     ],
