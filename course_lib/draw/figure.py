@@ -2,6 +2,7 @@
 
 import io
 import textwrap
+from collections import Counter
 
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -56,13 +57,13 @@ def _draw_bars(figure: Figure, picture: Picture) -> Figure:
     scale = max(map(extent, picture.regions)) if picture.one_scale else None
     for region in picture.regions:
         height = STRIP * strips(region)
-        legend = []
+        legend = Counter()
         for placed in layout(region, scale):
             one = placed.region
             if not _draw_region(axes, placed, y, height):
-                legend.append((kind(one.kind), f"{one.name} {bytes_to_string(one.size)}"))
+                legend[kind(one.kind), f"{one.name} {bytes_to_string(one.size)}"] += 1
             if placed.overflow:
-                legend.append((ALARM, f"beyond {one.name}: {bytes_to_string(one.overflow)}"))
+                legend[ALARM, f"beyond {one.name}: {bytes_to_string(one.overflow)}"] += 1
         y = _draw_legend(axes, legend, y + height + 0.06) + MARGIN
     figure.set_size_inches(WIDTH, y)
     axes.set_ylim(y, 0)
@@ -90,8 +91,7 @@ def _draw_region(axes: Axes, placed: Placed, top: float, height: float) -> bool:
     x, w = MARGIN + placed.x * room, placed.w * room
     y, h = top + placed.y * height, placed.h * height
     colour = kind(region.kind)
-    edge = FAINT if placed.frame else GROUND.light
-    axes.add_patch(Rectangle((x, y), w, h, facecolor=colour.light, edgecolor=edge, linewidth=0.8))
+    axes.add_patch(Rectangle((x, y), w, h, facecolor=colour.light, edgecolor=FAINT, linewidth=0.7))
     if region.kind == "unassigned":
         hatch = {"fill": False, "edgecolor": "#c3cad1", "linewidth": 0, "hatch": "////"}
         axes.add_patch(Rectangle((x, y), w, h, **hatch))
@@ -128,10 +128,11 @@ def _width(axes: Axes, label) -> float:
     return label.get_window_extent(renderer).width / axes.figure.dpi
 
 
-def _draw_legend(axes: Axes, legend: list[tuple[Kind, str]], y: float) -> float:
+def _draw_legend(axes: Axes, legend: Counter[tuple[Kind, str]], y: float) -> float:
     """Name in order what found no room for its label; return where the legend ends."""
     x = MARGIN
-    for entry, caption in legend:
+    for (entry, caption), count in legend.items():
+        caption = f"{count} \N{MULTIPLICATION SIGN} {caption}" if count > 1 else caption
         label = axes.text(x + 0.2, y + LINE / 2, caption, size=SMALL, color=INK, va="center")
         width = _width(axes, label) + 0.4
         if x > MARGIN and x + width > WIDTH - MARGIN:

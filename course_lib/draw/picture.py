@@ -143,7 +143,7 @@ def size_ticks(top: float) -> list[int]:
 
 def moment_ticks(start: float, end: float) -> list[float]:
     """Three to seven moments between two for an axis: multiples of 1, 2 or 5 times 10**n."""
-    power = 10.0 ** math.floor(math.log10((end - start) / 2))
+    power = 10.0 ** math.floor(math.log10((end - start) / 7))
     step = next(m * power for m in (1, 2, 5, 10) if (end - start) / (m * power) <= 7)
     return [i * step for i in range(math.ceil(start / step), math.floor(end / step) + 1)]
 

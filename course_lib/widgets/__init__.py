@@ -6,9 +6,12 @@ The names below are loaded when first used, so that importing this package costs
 from importlib import import_module
 
 _HOME_OF = {
+    "ContainerBuilder": "container_builder",
     "Control": "explorable",
     "Explorable": "explorable",
     "HeapRegions": "heap_regions",
+    "HeapSawtooth": "heap_sawtooth",
+    "ProcessMap": "process_map",
     "View": "explorable",
     "predict": "questions",
     "self_test": "questions",

@@ -91,14 +91,17 @@ function drawTrees(view, width, pen) {
   let top = 1;
   for (const tree of view.trees) {
     const height = STRIP * strips(tree);
-    const unlabelled = [];
+    const legend = new Map(); // [kind, how often] by caption
+    const explain = (kind, caption) => {
+      legend.set(caption, [kind, 1 + (legend.get(caption)?.[1] ?? 0)]);
+    };
     let edges = "";
     for (const placed of layout(tree, scale)) {
       const { region } = placed;
       const [x, w] = [1 + placed.x * (width - 2), placed.w * (width - 2)];
       const [y, h] = [top + placed.y * height, placed.h * height];
       svg += `<g data-region="${escaped(region.name)}">`;
-      svg += box(x, y, w, h, pen.fill(region.kind), placed.frame ? "frame" : "leaf");
+      svg += box(x, y, w, h, pen.fill(region.kind), "region");
       if (region.kind === "unassigned") svg += box(x, y, w, h, "url(#unassigned)");
       if (region.used !== null && !placed.frame) {
         const [tank, level] = [y + 2.4 * LINE, Math.min(1, region.used / region.size)];
@@ -107,13 +110,13 @@ function drawTrees(view, width, pen) {
       }
       if (placed.overflow) {
         edges += `<line class="edge" x1="${x + w}" x2="${x + w}" y1="${y}" y2="${y + h}"/>`;
-        unlabelled.push({ kind: "alarm", label: `beyond ${region.name}: ${region.overflow}` });
+        explain("alarm", `beyond ${region.name}: ${region.overflow}`);
       }
       const lines = placed.frame
         ? [`${region.name}  ${region.text}`]
         : [region.name, region.text];
       if (Math.max(...lines.map(pen.width)) > w - 8) {
-        unlabelled.push({ kind: region.kind, label: `${region.name} ${region.text}` });
+        explain(region.kind, `${region.name} ${region.text}`);
       } else {
         lines.forEach((line, i) => {
           svg += text(x + w / 2, y + 19 + i * LINE, line, pen.ink(region.kind));
@@ -124,14 +127,15 @@ function drawTrees(view, width, pen) {
     svg += edges; // above what reaches beyond them
     top += height + 6;
     let x = 1;
-    for (const { kind, label } of unlabelled) {
+    for (const [caption, [kind, times]] of legend) {
+      const label = times > 1 ? `${times} × ${caption}` : caption;
       const wide = pen.width(label) + 36;
       if (x > 1 && x + wide > width) [x, top] = [1, top + LINE];
-      svg += box(x, top + 2, 12, 12, pen.fill(kind), "frame");
+      svg += box(x, top + 2, 12, 12, pen.fill(kind), "region");
       svg += text(x + 18, top + 12, label, "var(--ex-ink)", "start");
       x += wide;
     }
-    top += unlabelled.length ? LINE + 8 : 4;
+    top += legend.size ? LINE + 8 : 4;
   }
   return [svg, top];
 }
@@ -166,7 +170,7 @@ function drawTimeline({ timeline }, width, pen) {
   let at = left;
   const events = [...new Set(timeline.events.map(([, name]) => name))];
   for (const [label, kind] of [...timeline.series, ...events.map((name) => [`▲ ${name}`])]) {
-    if (kind) svg += box(at, 6, 12, 12, pen.fill(kind), "frame");
+    if (kind) svg += box(at, 6, 12, 12, pen.fill(kind), "region");
     svg += text(at + (kind ? 18 : 0), 16, label, "var(--ex-ink)", "start");
     at += pen.width(label) + 40;
   }
@@ -271,7 +275,8 @@ function render({ model, el }) {
   let asked = null; // what the kernel has been asked for and has not answered yet
   let kernel = model.get("_no_kernel") ? "absent" : "unknown"; // then "present"
   let resting, waiting;
-  let shown = null;
+  let shown = null; // the view on the page, as JSON in `drawn`, at the width `drawnWidth`
+  let drawn, drawnWidth;
   let width = 0; // 0 until the widget is on the page: before that it has neither width nor font
   let brush = null;
 
@@ -308,7 +313,9 @@ function render({ model, el }) {
     const view = lookUp(tables, chosen);
     for (const name in controls) controls[name].show(chosen[name]);
     if (view === null) return false;
-    shown = view;
+    const content = JSON.stringify(view);
+    if (content === drawn && width === drawnWidth) return true; // new tables, same picture
+    [shown, drawn, drawnWidth] = [view, content, width];
     evidence.textContent = view.evidence ?? "";
     problem.hidden = !view.problem;
     frame.hidden = Boolean(view.problem);

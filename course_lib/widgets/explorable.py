@@ -65,7 +65,7 @@ class View:
     @classmethod
     def refused(cls, problem: object) -> "View":
         """The view of a state that Spark refuses, with Spark's own words."""
-        return cls(None, "Spark refuses to start.", problem=str(problem))
+        return cls(None, "Spark does not start with these settings.", problem=str(problem))
 
     def table(self) -> str:
         """The numbers as text, or the complaint."""

@@ -38,7 +38,8 @@ def heap_regions(state) -> View:
         f"cached blocks are safe from execution in {part} of the heap you asked for."
     )
     facts = (("Runtime.maxMemory", bytes_to_string(found.system_memory)),)
-    return View(picture(found.region()), sentence, facts)
+    owner = "an executor" if state["role"] == "executor" else "the driver"
+    return View(picture(found.region(), title=f"Heap of {owner}"), sentence, facts)
 
 
 class HeapRegions(Explorable):
