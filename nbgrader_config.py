@@ -18,5 +18,7 @@ c.ClearSolutions.code_stub = {"python": "# YOUR ANSWER HERE"}
 
 # A graded cell may start real JVMs and real Spark.
 c.Execute.timeout = 300
+# Kernels otherwise greet the terminal with a warning each, about connections that stay on loopback.
+c.Execute.extra_arguments = ["--log-level=ERROR"]
 
 c.CsvExportPlugin.to = "grades.csv"

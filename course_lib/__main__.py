@@ -3,6 +3,8 @@
 import argparse
 import sys
 
+from course_lib import assignments
+
 
 def _doctor(_arguments: argparse.Namespace) -> int:
     from course_lib import doctor
@@ -17,6 +19,7 @@ def main(argv: list[str] | None = None) -> int:
 
     command = commands.add_parser("doctor", help="see whether this machine has what is needed")
     command.set_defaults(run=_doctor)
+    assignments.add_commands(commands)
 
     arguments = parser.parse_args(argv)
     return arguments.run(arguments)

@@ -13,6 +13,7 @@ import os
 import shutil
 import sysconfig
 import tempfile
+import warnings
 from argparse import ArgumentParser, Namespace
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -100,7 +101,7 @@ def release(root: Path, names: Iterable[str] = ()) -> list[Path]:
     folders = sorted((root / "solutions").glob("ps*"))
     names = [find_set(root, name) for name in names] or [folder.name for folder in folders]
     for name in names:
-        _convert(GenerateAssignment, root, name, no_database=True)
+        _convert(GenerateAssignment, root, name, database=False)
     return [_notebook(root / "exercises" / name) for name in names]
 
 
@@ -121,7 +122,7 @@ def check(root: Path, name: str) -> list[TaskResult]:
         shutil.copytree(root / "solutions" / name, course / "solutions" / name)
         shutil.copytree(mine, course / "submitted" / _LEARNER / name)
         _autograde(course, name)
-        return _results(course, name, _LEARNER)
+        return results(course, name, _LEARNER)
 
 
 def grade(root: Path, name: str) -> list[Grade]:
@@ -183,17 +184,22 @@ def _course(root: Path, name: str, **course_options):
     return config, CourseDirectory(config=config, assignment_id=name, **course_options)
 
 
-def _convert(converter_class, root: Path, name: str, *, release_directory=None, **options) -> None:
+def _convert(converter_class, root: Path, name: str, *, database=True, **course_options) -> None:
     """Run one of nbgrader's steps on one assignment, overwriting what it made before."""
     from nbgrader.converters.base import NbGraderException
+    from sqlalchemy.exc import SAWarning
 
-    elsewhere = {"release_directory": release_directory} if release_directory else {}
-    config, course = _course(root, name, **elsewhere)
+    config, course = _course(root, name, **course_options)
+    if not database:  # as nbgrader's own --no-db
+        config.SaveCells.enabled = False
+        config.GenerateAssignment.no_database = True
     log = _Log()
-    converter = converter_class(coursedir=course, config=config, log=log.logger, **options)
+    converter = converter_class(coursedir=course, config=config, log=log.logger)
     converter.force = True
     try:
-        with _scripts_on_path():
+        with _scripts_on_path(), warnings.catch_warnings():
+            # About how nbgrader uses its database, which is none of ours to mend.
+            warnings.filterwarnings("ignore", category=SAWarning)
             converter.start()
     except (NbGraderException, RuntimeError, ValueError) as error:
         raise AssignmentError("\n".join([f"nbgrader: {error}", *log.complaints])) from error
@@ -224,7 +230,7 @@ class _Log(logging.Handler):
         self.complaints.append(f"  {record.getMessage()}")
 
 
-def _results(root: Path, name: str, student: str) -> list[TaskResult]:
+def results(root: Path, name: str, student: str) -> list[TaskResult]:
     import nbformat
     from nbgrader.api import Gradebook
 

@@ -2,8 +2,8 @@
 
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
-from functools import cache
+from dataclasses import dataclass, replace
+from functools import cache, partial
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -52,7 +52,7 @@ def check(name: str, answer: Any = _IN_THE_NOTEBOOK) -> Feedback:
     under that name is an answer not attempted yet. Whatever the answer does, this does not raise.
     """
     task = find_task(name)
-    return task.check(_answer(task, answer, sys._getframe(1).f_globals))
+    return _judge(task, task.check, answer, sys._getframe(1).f_globals)
 
 
 def grade(name: str, answer: Any = _IN_THE_NOTEBOOK, *, seed: int = 0) -> Feedback:
@@ -62,8 +62,14 @@ def grade(name: str, answer: Any = _IN_THE_NOTEBOOK, *, seed: int = 0) -> Feedba
     nbgrader reads the points from it.
     """
     task = find_task(name)
-    return task.grade(_answer(task, answer, sys._getframe(1).f_globals), seed)
+    judge = partial(task.grade, seed=seed)
+    return _judge(task, judge, answer, sys._getframe(1).f_globals)
 
 
-def _answer(task, answer: Any, namespace: Mapping[str, Any]) -> Any:
-    return namespace.get(task.name) if answer is _IN_THE_NOTEBOOK else answer
+def _judge(task, judge, answer: Any, notebook: Mapping[str, Any]) -> Feedback:
+    if answer is not _IN_THE_NOTEBOOK:
+        return judge(answer)
+    if task.name in notebook:
+        return judge(notebook[task.name])
+    says = f"There is no `{task.name}` in this notebook: run the cell that defines it."
+    return replace(judge(None), says=(says,))

@@ -229,7 +229,8 @@ class Task:
                 return f"{got}; a refusal is a ValueError."
             return f"{got}."
         if isinstance(expected, Raised):
-            return f"{call} returns {show(actual.value)}, but should refuse: {expected.message}"
+            reason = expected.message.splitlines()[0]
+            return f"{call} returns {show(actual.value)}, but should refuse: {reason}"
         if complaint := malformed(expected.value, actual.value):
             return f"What {call} returns {complaint}."
         if self.effect is not None:
