@@ -98,7 +98,10 @@ class HeapSawtooth(Explorable):
     controls = (
         Control("heap", "heap (-Xmx)", _values("heap"), _mib),
         Control(
-            "allocation_rate", "allocation", _values("rate"), lambda rate: f"{_mib(rate)} per second"
+            "allocation_rate",
+            "allocation",
+            _values("rate"),
+            lambda rate: f"{_mib(rate)} per second",
         ),
         Control(
             "survivors",
