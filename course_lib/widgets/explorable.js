@@ -361,7 +361,7 @@ function render({ model, el }) {
   function returnOthers(name, position) {
     chosen = { ...tables.base, [name]: position };
     draw();
-    status.textContent = "No kernel is running: the other controls are back at their start.";
+    status.textContent = "No kernel answers: the other controls are back at their start.";
   }
 
   const same = (one, other) =>
@@ -389,7 +389,7 @@ function render({ model, el }) {
   }
 
   function onMessage(content) {
-    if (content === "here" && kernel === "unknown") kernel = "present";
+    if (content === "here") kernel = "present";
   }
 
   const observer = new ResizeObserver(([entry]) => {

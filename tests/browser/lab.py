@@ -1,0 +1,111 @@
+"""A real JupyterLab server and a real browser, for tests and benchmarks."""
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import nbformat
+from playwright.sync_api import Browser, Page, sync_playwright
+
+ROOT = Path(__file__).parents[2]
+TOKEN = "loopback-only"
+NO_CHROMIUM = "Chromium is not installed: on Debian, `apt-get install chromium` brings it"
+_QUIET = (
+    "--no-sandbox",  # Chromium refuses to be sandboxed for root, which is who runs containers
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+)
+
+
+def find_chromium() -> str | None:
+    """The browser's path, or None where there is none."""
+    return shutil.which("chromium") or shutil.which("chromium-browser")
+
+
+@contextmanager
+def running_browser() -> Iterator[Browser]:
+    """Chromium without a window."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=find_chromium(), args=_QUIET)
+        yield browser
+        browser.close()
+
+
+@contextmanager
+def running_lab(folder: Path) -> Iterator[str]:
+    """The address of a JupyterLab server on the loopback whose root is `folder`."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    own = folder / ".jupyter"  # no setting of the machine's owner is read or changed
+    environment = os.environ | {
+        "JUPYTER_CONFIG_DIR": str(own / "config"),
+        "JUPYTER_DATA_DIR": str(own / "data"),
+        "JUPYTER_RUNTIME_DIR": str(own / "runtime"),
+        "JUPYTERLAB_SETTINGS_DIR": str(own / "settings"),
+        "JUPYTERLAB_WORKSPACES_DIR": str(own / "workspaces"),
+        "PYTHONPATH": str(ROOT),
+    }
+    command = [
+        sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", "--ip=127.0.0.1",
+        f"--port={port}", "--ServerApp.port_retries=0", f"--ServerApp.root_dir={folder}",
+        f"--IdentityProvider.token={TOKEN}",
+        # Nothing is looked up on the network.
+        "--LabApp.extension_manager=readonly", "--LabApp.news_url=None",
+        "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
+    ]  # fmt: skip
+    log = folder / "server.log"
+    with log.open("wb") as output:
+        server = subprocess.Popen(command, stdout=output, stderr=output, env=environment)
+    try:
+        _wait_for(f"http://127.0.0.1:{port}/api?token={TOKEN}", server, log)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        server.terminate()  # it ends its kernels, then itself
+        server.wait(30)
+
+
+def _wait_for(address: str, server: subprocess.Popen, log: Path, seconds: float = 60) -> None:
+    end = time.monotonic() + seconds
+    while time.monotonic() < end and server.poll() is None:
+        try:
+            urllib.request.urlopen(address, timeout=5).close()
+            return
+        except OSError:
+            time.sleep(0.2)
+    raise RuntimeError(f"JupyterLab does not answer:\n{log.read_text()}")
+
+
+def write_notebook(path: Path, *cells: str) -> None:
+    """A notebook of code cells, not executed."""
+    notebook = nbformat.v4.new_notebook(
+        cells=[nbformat.v4.new_code_cell(cell) for cell in cells],
+        metadata={"kernelspec": {"name": "python3", "display_name": "Python 3"}},
+    )
+    nbformat.write(notebook, path)
+
+
+def open_and_run(page: Page, address: str, notebook: str) -> None:
+    """Open a notebook in JupyterLab, run all its cells and wait for the first explorable."""
+    page.goto(f"{address}/lab/tree/{notebook}?token={TOKEN}&reset", timeout=60_000)
+    page.get_by_text("Python 3 (ipykernel) | Idle").wait_for(timeout=60_000)
+    page.locator(".lm-MenuBar-item", has_text="Run").first.click()
+    page.locator('.lm-Menu-item[data-command="runmenu:run-all"]').click()
+    page.locator(".explorable svg").first.wait_for(timeout=60_000)
+
+
+def press(page: Page, control: str, *keys: str) -> None:
+    """Give a control the focus and press keys."""
+    page.locator(f'[data-control="{control}"]').first.focus()
+    for key in keys:
+        page.keyboard.press(key)
