@@ -6,8 +6,9 @@ import socket
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import NamedTuple
 
 from course_lib.units import GIB, bytes_to_string
@@ -35,19 +36,29 @@ def diagnose() -> list[Finding]:
     return [finding for look in _LOOKS for finding in look()]
 
 
+def table(findings: Iterable[Finding]) -> str:
+    """One line for each finding, then what to do where something is missing."""
+    findings = list(findings)
+    width = max(len(finding.name) for finding in findings)
+    lines = [
+        f"{finding.name:{width}}  {_sign(finding):7}  {finding.value}" for finding in findings
+    ]
+    wanting = [finding for finding in findings if not finding.ok]
+    advice = [f"- {finding.name}: {finding.advice}" for finding in wanting]
+    return "\n".join(lines + (["", "What to do:", *advice] if advice else []))
+
+
 def main() -> int:
     """Print a table of what was found; 1 where something needed is missing, 0 otherwise."""
     findings = diagnose()
-    width = max(len(finding.name) for finding in findings)
-    for finding in findings:
-        sign = "ok" if finding.ok else "MISSING" if finding.needed else "note"
-        print(f"{finding.name:{width}}  {sign:7}  {finding.value}")
-    wanting = [finding for finding in findings if not finding.ok]
-    if wanting:
-        print("\nWhat to do:")
-        for finding in wanting:
-            print(f"- {finding.name}: {finding.advice}")
-    return int(any(finding.needed for finding in wanting))
+    print(table(findings))
+    return int(any(finding.needed and not finding.ok for finding in findings))
+
+
+def _sign(finding: Finding) -> str:
+    if finding.ok:
+        return "ok"
+    return "MISSING" if finding.needed else "note"
 
 
 def _python() -> list[Finding]:
@@ -55,7 +66,7 @@ def _python() -> list[Finding]:
     return [
         Finding(
             "Python",
-            f"{sys.version.split()[0]} at {sys.executable}",
+            f"{sys.version.split()[0]} in {Path(sys.prefix).name}",
             sys.version_info >= OLDEST_PYTHON,
             advice=f"use Python {oldest} or later",
         )

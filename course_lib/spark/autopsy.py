@@ -74,6 +74,8 @@ class Remains:
 
     def __repr__(self) -> str:
         lines = ["Remains (measured)", f"  ended           {self._ending()}"]
+        if self.stdout.strip():
+            lines.append(f"  printed         {self.stdout.strip().splitlines()[-1]}")
         if self.exception_class:
             lines.append(f"  exception       {self.exception_class}: {self.message or ''}")
         if self.last_heap:
