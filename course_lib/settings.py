@@ -305,9 +305,10 @@ def _written(entry: Setting, value) -> str:
     if entry.unit == "decimal":
         return f"{(value + 0).normalize():f}"  # + 0 makes a negative zero a plain one
     if entry.unit == "fraction" and math.isfinite(value) and value:
-        exponent = Decimal(repr(value)).adjusted()
-        if not -3 <= exponent < 7:  # where Java turns to E and Python would not yet, or not so
-            return f"{Decimal(repr(value)).scaleb(-exponent) * Decimal('1.0')}E{exponent}"
+        digits = Decimal(repr(value))
+        exponent = digits.adjusted()
+        if not -3 <= exponent < 7:  # Java's bounds for writing it with an E; Python's are wider
+            return f"{float(digits.scaleb(-exponent))}E{exponent}"
     return str(value).replace("nan", "NaN").replace("inf", "Infinity")
 
 
