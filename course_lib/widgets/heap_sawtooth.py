@@ -101,13 +101,13 @@ class HeapSawtooth(Explorable):
             "allocation_rate",
             "allocation",
             _values("rate"),
-            lambda rate: f"{_mib(rate)} per second",
+            lambda rate: f"{_mib(rate)}/s",
         ),
         Control(
             "survivors",
             "alive for a second",
             _values("survivors"),
-            lambda survivors: f"{survivors:.0%} of it",
+            lambda survivors: f"{100 * survivors:.0f} %",
         ),
         Control("collector", "collector", _values("collector"), kind="choice"),
     )

@@ -1,0 +1,87 @@
+"""The explorables of the process and of the heap at work, in a real JupyterLab."""
+
+import psutil
+import pytest
+from lab import open_and_run, press, running_lab, write_notebook
+
+NOTEBOOK = "jvm.ipynb"
+LIVE = """\
+from course_lib.spark import Jvm
+from course_lib.widgets import HeapSawtooth, ProcessMap
+jvm = Jvm("64m", initial_heap="8m").start()
+ProcessMap(jvm)"""
+
+
+@pytest.fixture(scope="module")
+def page(browser, tmp_path_factory):
+    """A notebook with both explorables, open and run; its console must stay free of errors."""
+    folder = tmp_path_factory.mktemp("jvm")
+    write_notebook(folder / NOTEBOOK, LIVE, 'HeapSawtooth(heap="96m", collector="Parallel")', "")
+    with running_lab(folder) as address:
+        context = browser.new_context(viewport={"width": 1200, "height": 1000})
+        page = context.new_page()
+        said = []
+        page.on("console", lambda message: said.append((message.type, message.text)))
+        page.on("pageerror", lambda error: said.append(("error", str(error))))
+        open_and_run(page, address, NOTEBOOK)
+        explorable(page, "The heap at work").locator("svg").wait_for()
+        yield page
+        context.close()  # before the server goes, whose absence JupyterLab would rightly report
+    assert [text for kind, text in said if kind in ("error", "warning")] == []
+
+
+def explorable(page, title):
+    return page.locator(".explorable", has_text=title).first
+
+
+def regions(page):
+    """Name and size of each region that the map draws, as it tells them."""
+    return explorable(page, "Map of a process").locator("svg").text_content()
+
+
+def run(page, code):
+    """Run code in the notebook's last cell; what it printed."""
+    cell = page.locator(".jp-Notebook .jp-CodeCell").last
+    cell.locator(".cm-content").click()
+    page.keyboard.press("Control+A")
+    page.keyboard.insert_text(code)
+    page.keyboard.press("Control+Enter")
+    output = cell.locator(".jp-OutputArea-output").filter(has_text="is ")
+    output.wait_for()
+    return output.inner_text().strip()
+
+
+def test_the_map_of_a_live_jvm_is_drawn_as_measured(page):
+    drawn = regions(page)
+    assert "process" in drawn
+    assert "collector" in drawn
+    assert "measured" in explorable(page, "Map of a process").inner_text()
+
+
+def test_direct_buffers_chosen_by_keyboard_are_drawn_and_then_really_allocated(page):
+    press(page, "direct", "End")
+    assert "direct buffers32.0 MiB" in regions(page).replace("  ", "")
+    page.wait_for_timeout(1500)  # the control rests, and the kernel brings the JVM there
+    committed = run(page, 'print("is", jvm.native_memory()["Other"].committed >> 20)')
+    assert committed == "is 32"
+
+
+def test_the_sawtooth_follows_its_controls(page):
+    sawtooth = explorable(page, "The heap at work")
+    sentence = sawtooth.locator(".sentence")
+    before = sentence.inner_text()
+    assert before.startswith("The program stood still for ")
+    press(page, "heap", "ArrowLeft")
+    assert sentence.inner_text() != before
+    press(page, "survivors", "End")
+    sentence.filter(has_text="OutOfMemoryError: GC overhead limit exceeded").wait_for()
+    assert "recorded" in sawtooth.inner_text()
+
+
+def test_the_jvm_ends_with_its_kernel(page):
+    pid = int(run(page, 'print("is", jvm.pid)').removeprefix("is "))
+    jvm = psutil.Process(pid)
+    page.locator(".lm-MenuBar-item", has_text="Kernel").first.click()
+    page.locator('.lm-Menu-item[data-command="kernelmenu:shutdown"]').click()
+    jvm.wait(30)
+    assert not jvm.is_running()
