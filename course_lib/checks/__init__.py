@@ -26,6 +26,7 @@ How to write a set (``ps04.py`` is one to follow):
 """
 
 from course_lib.checks.feedback import Feedback, Status
+from course_lib.checks.reading import read_with, spark_setting
 from course_lib.checks.registry import ProblemSet, check, find_task, grade, problem_sets
 from course_lib.checks.tasks import (
     CannotCheckError,
@@ -52,4 +53,6 @@ __all__ = [
     "find_task",
     "grade",
     "problem_sets",
+    "read_with",
+    "spark_setting",
 ]

@@ -185,36 +185,39 @@ def _with_overhead(unified_gib, collector):
 
 
 _MOST_WASTE = 0.02
+_LARGEST_XMX = 64 * 1024  # MiB: a heap is only reserved until it fills, but even that has limits
 
 
 @cache
-def _unified_on_a_real_jvm(xmx: int, collector: str) -> int | str:
-    """Bytes that Spark's own manager finds to share out in a JVM started that way, or why there
-    is none."""
+def _unified_on_a_real_jvm(xmx: int, collector: str) -> int:
+    """Bytes that Spark's own memory manager shares out in a JVM started that way."""
     from course_lib.spark import Jvm, JvmDiedError, NoJavaError
 
     # Only the quick compiler, because nothing here runs for long.
     options = ("-XX:TieredStopAtLevel=1",)
     try:
-        with Jvm(f"{xmx}m", collector=collector, options=options, spark_jars=True) as jvm:
+        with Jvm(
+            f"{xmx}m",
+            collector=collector,
+            native_memory_tracking=False,
+            options=options,
+            spark_jars=True,
+        ) as jvm:
             java = jvm.jvm
             name = "org.apache.spark.memory.UnifiedMemoryManager$"
             managers = java.java.lang.Class.forName(name).getField("MODULE$").get(None)
             conf = java.org.apache.spark.SparkConf(False)
             return managers.apply(conf, 1, False).maxHeapMemory()
-    except JvmDiedError as refusal:
-        return str(refusal)
-    except NoJavaError as reason:
+    except (JvmDiedError, NoJavaError) as reason:
         raise CannotCheckError(str(reason)) from None
 
 
 def _try_xmx(arguments: tuple, xmx: float) -> Effect:
     unified_gib, collector = arguments
-    if xmx != int(xmx) or not 450 <= xmx <= 128 * 1024:
-        return Effect(False, "-Xmx should be whole MiB, at least 450 and at most 131072 (128 GiB).")
+    if xmx != int(xmx) or not 450 <= xmx <= _LARGEST_XMX:
+        says = f"-Xmx should be whole MiB, at least 450 and at most {_LARGEST_XMX} (64 GiB)."
+        return Effect(False, says)
     wanted, found = unified_gib * GIB, _unified_on_a_real_jvm(int(xmx), collector)
-    if isinstance(found, str):
-        return Effect(False, "Spark could not start in this JVM.", found)
     evidence = (
         f"measured: in a JVM with -Xmx{int(xmx)}m and {collector} GC, Spark's own memory manager "
         f"has {bytes_to_string(found)}; {bytes_to_string(wanted)} were wanted"

@@ -109,12 +109,11 @@ def test_each_misconception_is_rejected_and_named(task, misconception):
             assert feedback.misconceptions == (misconception.name,), str(feedback)
 
 
-@pytest.mark.parametrize(("task", "misconception"), MISCONCEPTIONS)
+@pytest.mark.parametrize(
+    ("task", "misconception"), [m for m in MISCONCEPTIONS if isinstance(m.values[0], Task)]
+)
 def test_the_visible_check_never_names_another_misconception(task, misconception):
-    wrong = answer(task, misconception.compute, 0)
-    if isinstance(task, PredictionTask):
-        wrong = task.reference() | wrong
-    feedback = task.check(wrong)
+    feedback = task.check(answer(task, misconception.compute, 0))
     if feedback.status is not Status.RIGHT:
         assert misconception.name in feedback.misconceptions, str(feedback)
 

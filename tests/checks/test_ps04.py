@@ -6,7 +6,7 @@ import pytest
 
 from course_lib.checks import Status, find_task, grade
 from course_lib.checks.ps04 import _EXECUTORS, MAX_HEAP_MEMORY, REGIONS, SHOWN_IN_THE_UI, XMX_FOR
-from course_lib.spark import Jvm, Oracle, SparkRefusal
+from course_lib.spark import Jvm, NoJavaError, Oracle, SparkRefusal
 from course_lib.units import MIB
 
 
@@ -112,3 +112,12 @@ def test_a_little_waste_is_right():
     feedback = find_task("ps04/xmx_for").grade(generous, 3)
     assert feedback.status is Status.RIGHT
     assert "measured: in a JVM with -Xmx" in str(feedback)
+
+
+def test_without_java_it_cannot_be_checked(monkeypatch):
+    def no_java():
+        raise NoJavaError("no Java was found")
+
+    monkeypatch.setattr("course_lib.spark.jvm.find_java", no_java)
+    feedback = XMX_FOR.check(lambda unified_gib, collector: 20000)
+    assert "This cannot be checked here: no Java was found" in str(feedback)

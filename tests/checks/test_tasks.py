@@ -14,7 +14,10 @@ from course_lib.checks import (
     PredictionTask,
     Status,
     Task,
+    read_with,
+    spark_setting,
 )
+from course_lib.units import byte_string_as_bytes
 
 
 def usable(heap, reserve):
@@ -315,6 +318,59 @@ def test_what_happened_names_the_misconception_behind_the_settings():
     feedback = an_effect_task().grade({"memory": "256m"})
     assert feedback.misconceptions == ("takes heap for all",)
     assert "There is more." in str(feedback)
+
+
+def test_what_was_just_checked_is_not_tried_again_for_the_points():
+    tried = []
+
+    def run(memory):
+        tried.append(memory)
+        return Effect(True, "It fits.")
+
+    task = an_effect_task(run=run)
+    answer = {"memory": "512m"}
+    task.check(answer)
+    assert task.grade(answer).points == 2
+    assert tried == [512]
+    task.grade(answer)
+    task.check(answer)
+    task.check(answer)
+    task.grade({"memory": "1024m"})
+    assert tried == [512, 512, 512, 512, 1024]
+
+
+@pytest.mark.parametrize(
+    ("answer", "complaint"),
+    [
+        ({"heep": "1g"}, "There is no setting 'heep' here; did you mean heap?"),
+        ({5: "1g"}, "There is no setting 5 here; there are heap, spark.memory.fraction"),
+        ({"heap": "1g"}, "spark.memory.fraction: no value yet"),
+        ({"heap": ..., "spark.memory.fraction": "0.6"}, "heap: no value yet"),
+        ({"heap": 5, "spark.memory.fraction": "0.6"}, "heap: a size is a string such as '512m'"),
+        ({"heap": "1.5g", "spark.memory.fraction": "0.6"}, "Fractional values are not supported"),
+        ({"heap": "1g", "spark.memory.fraction": "half"}, "It should be a/an 'double' value"),
+    ],
+)
+def test_settings_that_cannot_be_are_refused_before_they_are_tried(answer, complaint):
+    task = an_effect_task(
+        read=read_with(
+            {
+                "heap": byte_string_as_bytes,
+                "spark.memory.fraction": spark_setting("spark.memory.fraction"),
+            }
+        ),
+        run=lambda settings: pytest.fail("must not be tried"),
+    )
+    feedback = task.check(answer)
+    assert feedback.status is Status.NOT_YET
+    assert complaint in str(feedback)
+
+
+def test_settings_are_read_into_what_they_mean():
+    read = read_with({"heap": byte_string_as_bytes, "cores": spark_setting("spark.executor.cores")})
+    assert read({"heap": "1g", "cores": "4"}) == {"heap": 2**30, "cores": 4}
+    with pytest.raises(KeyError, match=r"spark\.memory\.fraction"):
+        spark_setting("spark.memory.fractio")
 
 
 def test_points_outside_the_task_are_refused():
