@@ -7,6 +7,8 @@ All sizes are bytes; size strings such as ``"64m"`` are read as Spark reads them
 import logging
 import os
 import re
+import select
+import socket
 import subprocess
 import tempfile
 import time
@@ -15,11 +17,17 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
 import psutil
 import pyspark
-from py4j.java_gateway import GatewayParameters, JavaGateway, JavaObject
+from py4j.java_gateway import (
+    GatewayClient,
+    GatewayConnection,
+    GatewayParameters,
+    JavaGateway,
+    JavaObject,
+)
 from py4j.protocol import Py4JError, Py4JJavaError
 
 from course_lib.spark.java import find_java, java_env
@@ -46,12 +54,20 @@ _OPEN_PACKAGES = (
     "sun.nio.ch",
 )
 
+# glibc's own first threshold, fixed: else it would rise, and direct buffers that were freed would
+# stay in the resident size.
+_RETURN_WHAT_IS_FREED = {"MALLOC_MMAP_THRESHOLD_": str(128 * 1024)}
+
 _START_SECONDS = 30
+_LOOK_SECONDS = 0.5
+_LAST_BREATH_SECONDS = 1
 _STOP_SECONDS = 5
 
 _KINDS = {
     "Java heap space": "Java heap space",
     "GC overhead limit exceeded": "GC overhead limit exceeded",
+    # All the JVM can say when the heap has no room for a thread's last words.
+    "thrown from the UncaughtExceptionHandler": "Java heap space",
     "Metaspace": "Metaspace",
     "Compressed class space": "Compressed class space",
     "direct buffer memory": "Direct buffer memory",
@@ -233,17 +249,18 @@ class Jvm:
                 stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                env=java_env(),
+                env=java_env() | _RETURN_WHAT_IS_FREED,
                 cwd=self._folder.name,
                 start_new_session=True,  # an interrupt is for this Python, not for the JVM
             )
         self._end = weakref.finalize(self, _end, os.getpid(), self._process, self._folder)
         try:
             port, token = self._greeting()
-            self._gateway = JavaGateway(
-                gateway_parameters=GatewayParameters(
+            self._gateway = _Gateway(
+                self._log_file,
+                GatewayParameters(
                     address="127.0.0.1", port=int(port), auth_token=token, auto_convert=True
-                )
+                ),
             )
         except BaseException:
             self.stop()
@@ -324,7 +341,7 @@ class Jvm:
     def _hold(self, size: str | int, allocate: Callable[[int], JavaObject]) -> Allocation:
         size = rest = _size(size)
         objects = []
-        with self._failures():
+        with self.failures():
             while rest > 0:
                 objects.append(allocate(min(rest, LARGEST_ARRAY)))
                 rest -= min(rest, LARGEST_ARRAY)
@@ -337,24 +354,24 @@ class Jvm:
 
     def collect(self) -> None:
         """Ask for a full collection (``System.gc``)."""
-        with self._failures():
+        with self.failures():
             self.jvm.java.lang.System.gc()
 
     def start_threads(self, count: int) -> Allocation:
         """Start `count` threads that wait and do nothing but hold their stacks."""
-        with self._failures():
+        with self.failures():
             pool = self.jvm.java.util.concurrent.Executors.newFixedThreadPool(count)
             pool.prestartAllCoreThreads()
         return Allocation(0, [pool])
 
     def intern_strings(self, count: int) -> None:
         """Intern `count` new strings and keep them."""
-        with self._failures():
+        with self.failures():
             self._bench().internStrings(count)
 
     def load_classes(self, count: int) -> None:
         """Load a small class `count` times, each time by its own class loader: fills metaspace."""
-        with self._failures():
+        with self.failures():
             compiler = self._cook("public class Small { public int number; }")
             self._bench().loadClasses(count, "Small", compiler.getBytecodes()["Small"])
 
@@ -367,7 +384,7 @@ class Jvm:
         """
         if not 0 <= survivors_share <= 1:
             raise ValueError(f"a share lies between 0 and 1, not {survivors_share!r}")
-        with self._failures():
+        with self.failures():
             run = self._bench().makeGarbage(
                 float(_size(rate)), float(seconds), float(survivors_share)
             )
@@ -379,7 +396,7 @@ class Jvm:
         Source: Janino's ``SimpleCompiler``, which Spark itself uses for its generated code; it
         reads Java without lambdas and without generics that have to be inferred.
         """
-        with self._failures():
+        with self.failures():
             loaded = self._cook(source).getClassLoader().loadClass(class_name)
             return loaded.getConstructors()[0].newInstance(self.array("Object"))
 
@@ -397,23 +414,23 @@ class Jvm:
 
     def heap(self) -> HeapReading:
         """The heap now. Source: ``MemoryMXBean.getHeapMemoryUsage``."""
-        with self._failures():
+        with self.failures():
             return _reading(self._beans().getMemoryMXBean().getHeapMemoryUsage())
 
     def non_heap(self) -> HeapReading:
         """Metaspace, code cache and their like. Source: ``MemoryMXBean.getNonHeapMemoryUsage``."""
-        with self._failures():
+        with self.failures():
             return _reading(self._beans().getMemoryMXBean().getNonHeapMemoryUsage())
 
     def pools(self) -> dict[str, HeapReading]:
         """Each pool by the JVM's name for it. Source: ``MemoryPoolMXBean``."""
-        with self._failures():
+        with self.failures():
             pools = self._beans().getMemoryPoolMXBeans()
             return {pool.getName(): _reading(pool.getUsage()) for pool in pools}
 
     def runtime_max_memory(self) -> int:
         """``Runtime.maxMemory``: what the JVM says its heap may become, and what Spark divides."""
-        with self._failures():
+        with self.failures():
             return self.jvm.java.lang.Runtime.getRuntime().maxMemory()
 
     def native_memory(self) -> dict[str, NativeMemory]:
@@ -422,7 +439,7 @@ class Jvm:
         Source: the DiagnosticCommand MBean's ``vmNativeMemory``, jcmd's VM.native_memory. Raises
         ValueError where native memory tracking is off.
         """
-        with self._failures():
+        with self.failures():
             name = self.jvm.javax.management.ObjectName("com.sun.management:type=DiagnosticCommand")
             signature = self.array("String", "[Ljava.lang.String;")
             arguments = self.array("Object", self.array("String", "summary", "scale=b"))
@@ -448,7 +465,7 @@ class Jvm:
 
     def gc_times(self) -> dict[str, CollectorTime]:
         """Each collector's runs so far. Source: ``GarbageCollectorMXBean``."""
-        with self._failures():
+        with self.failures():
             return {
                 bean.getName(): CollectorTime(
                     bean.getCollectionCount(), bean.getCollectionTime() / 1000
@@ -459,7 +476,7 @@ class Jvm:
     def size_of(self, thing: JavaObject | Allocation) -> int:
         """Bytes of an object and all it refers to. Source: Spark's ``SizeEstimator.estimate``."""
         things = thing.objects if isinstance(thing, Allocation) else [thing]
-        with self._failures(), self._spark_loader() as loader:
+        with self.failures(), self._spark_loader() as loader:
             estimator = loader.loadClass("org.apache.spark.util.SizeEstimator")
             estimate = next(m for m in estimator.getMethods() if m.getName() == "estimate")
             return sum(estimate.invoke(None, self.array("Object", one)) for one in things)
@@ -496,7 +513,7 @@ class Jvm:
             raise self._death()
 
     @contextmanager
-    def _failures(self) -> Iterator[None]:
+    def failures(self) -> Iterator[None]:
         """Turn what Py4J raises when a JVM is out of memory or gone into errors that say so."""
         try:
             yield
@@ -510,7 +527,7 @@ class Jvm:
                 raise
             # The connection broke. A JVM that ends itself needs a moment to be gone.
             try:
-                self._process.wait(_STOP_SECONDS)
+                self._process.wait(_LAST_BREATH_SECONDS)
             except subprocess.TimeoutExpired:
                 last_words = _last_out_of_memory(self.log())
                 if last_words is None:
@@ -524,6 +541,67 @@ class Jvm:
             return _out_of_memory(last_words, alive=False)
         tail = "\n".join(self.log().splitlines()[-20:])
         return JvmDiedError(f"The JVM is gone (exit code {self.exit_code}).\n{tail}".rstrip())
+
+
+class _Gateway(JavaGateway):
+    """A gateway that does not wait for an answer from a thread that has died.
+
+    An OutOfMemoryError may end the very thread that serves a connection, and its socket stays open.
+    The JVM reports each such death in its log.
+    """
+
+    def __init__(self, log_file: Path, parameters: GatewayParameters):
+        self._log_file = log_file
+        super().__init__(gateway_parameters=parameters)
+
+    def _create_gateway_client(self) -> GatewayClient:
+        return _Client(self._log_file, self.gateway_parameters)
+
+
+class _Client(GatewayClient):
+    def __init__(self, log_file: Path, parameters: GatewayParameters):
+        self._log_file = log_file
+        super().__init__(gateway_parameters=parameters)
+
+    def _create_connection(self) -> GatewayConnection:
+        connection = _Connection(self.gateway_parameters, self.gateway_property)
+        connection.log_file = self._log_file
+        connection.start()
+        return connection
+
+
+class _Connection(GatewayConnection):
+    log_file: Path
+
+    def _authenticate_connection(self) -> None:
+        self.stream = _Answers(self.socket, self.stream, self.log_file)
+        super()._authenticate_connection()
+
+    def send_command(self, command: str) -> str:
+        self.stream.asked()
+        return super().send_command(command)
+
+
+class _Answers:
+    """What a connection reads from; it stops waiting when the JVM logs an OutOfMemoryError."""
+
+    def __init__(self, connected: socket.socket, stream: BinaryIO, log_file: Path):
+        self._connected, self._stream, self._log_file = connected, stream, log_file
+        self._logged, self._greeted = 0, False
+
+    def asked(self) -> None:
+        # The first answer comes from a thread that may have died before this connection was made.
+        self._logged = self._log_file.stat().st_size if self._greeted else 0
+        self._greeted = True
+
+    def readline(self) -> bytes:
+        while not select.select([self._connected], [], [], _LOOK_SECONDS)[0]:
+            if b"java.lang.OutOfMemoryError" in self._log_file.read_bytes()[self._logged :]:
+                raise OSError("the thread that was to answer has died")
+        return self._stream.readline()
+
+    def close(self) -> None:
+        self._stream.close()
 
 
 def silence_py4j() -> None:
@@ -565,7 +643,7 @@ def _out_of_memory(message: str | None, alive: bool) -> JvmOutOfMemoryError:
 
 
 def _last_out_of_memory(log: str) -> str | None:
-    found = re.findall(r"java\.lang\.OutOfMemoryError: (.+)", log)
+    found = re.findall(r"java\.lang\.OutOfMemoryError:? (.+)", log)
     return found[-1].strip() if found else None
 
 

@@ -200,7 +200,7 @@ class Oracle:
 
     @in_sparks_words()
     def config_written(self, key: str, text: str) -> str:
-        """The value `text` of a setting, as Spark reads it and writes it back (1g: ``1073741824b``).
+        """The value `text` of a setting, as Spark reads and writes it (1g: ``1073741824b``).
 
         Source: ``ConfigEntry.valueConverter`` and ``ConfigEntry.stringConverter``.
         """

@@ -2,15 +2,9 @@
 
 import pytest
 
-from course_lib.spark import Oracle, SparkRefusal
+from course_lib.spark import SparkRefusal
 
 GIB = 2**30
-
-
-@pytest.fixture(scope="module")
-def oracle():
-    with Oracle() as oracle:
-        yield oracle
 
 
 def test_reads_and_writes_sizes(oracle):
@@ -42,7 +36,7 @@ def test_knows_settings(oracle, key, default, since):
 
 
 def test_knows_no_other_settings(oracle):
-    with pytest.raises(KeyError, match="spark.memory.friction"):
+    with pytest.raises(KeyError, match="declares no setting"):
         oracle.config_default("spark.memory.friction")
 
 
@@ -73,7 +67,7 @@ def test_a_fraction_out_of_range_is_refused(oracle):
 
 
 def test_settings_are_strings(oracle):
-    with pytest.raises(TypeError, match="spark.memory.fraction: settings are strings, not 0.5"):
+    with pytest.raises(TypeError, match="settings are strings"):
         oracle.get_max_memory({"spark.memory.fraction": 0.5}, GIB)
 
 
