@@ -5,7 +5,7 @@ BROWSER ?= yes
 SET ?= ps04-heap-regions
 BIN := .venv/bin
 
-.PHONY: help lab test lint lock lessons exercises check grade bench clean
+.PHONY: help lab test lint lessons exercises check grade bench record lock clean
 
 help:  ## what can be made
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -17,7 +17,7 @@ lab: .venv/ready  ## open JupyterLab at the first lesson (HOST=, PORT=, BROWSER=
 	$(BIN)/jupyter lab --ip=$(HOST) --port=$(PORT) $(if $(filter no,$(BROWSER)),--no-browser) $(if $(filter 0,$(shell id -u)),--allow-root) --LabApp.default_url=/lab/tree/notebooks/00_start_here.ipynb
 
 test: .venv/ready  ## run everything that CI runs
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --nbval tests notebooks
 
 lint: .venv/ready  ## check style
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .
@@ -36,6 +36,9 @@ grade: .venv/ready  ## autograde what lies in submitted/: make grade SET=ps04-he
 
 bench: .venv/ready  ## measure what is fast, beside what one would use instead
 	$(BIN)/python -m benchmarks
+
+record: .venv/ready  ## record the measurements that lessons keep (on a quiet machine, ten minutes)
+	for script in scripts/record_*.py; do $(BIN)/python $$script || exit 1; done
 
 lock:  ## choose new versions (needs uv)
 	uv pip compile pyproject.toml --extra dev --universal --generate-hashes --no-emit-index-url --python-version 3.11 --upgrade --output-file requirements.lock

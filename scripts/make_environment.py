@@ -19,9 +19,11 @@ LOCK = ROOT / "requirements.lock"
 LOG = VENV / "install.log"
 READY = VENV / "ready"
 
-# JupyterLab otherwise asks about news and looks for updates on the internet at its first start.
 LAB_SETTINGS = {
-    "@jupyterlab/apputils-extension:notification": {"fetchNews": "false", "checkForUpdates": False}
+    # JupyterLab otherwise asks about news and looks for updates on the internet at its first start.
+    "@jupyterlab/apputils-extension:notification": {"fetchNews": "false", "checkForUpdates": False},
+    # A saved lesson otherwise opens with "model not found" in place of its widgets.
+    "@jupyter-widgets/jupyterlab-manager:plugin": {"saveState": True},
 }
 
 

@@ -24,7 +24,6 @@ def run(path: Path) -> None:
         timeout=300,
         kernel_name="python3",
         resources={"metadata": {"path": str(path.parent)}},
-        store_widget_state=False,
     )
     client.execute()
     for number, cell in enumerate(notebook.cells, start=1):
@@ -35,6 +34,8 @@ def run(path: Path) -> None:
     notebook.metadata = {
         "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
         "language_info": {"name": "python"},
+        # The explorables' tables: with them, an exported page works without a kernel.
+        "widgets": notebook.metadata["widgets"],
     }
     nbformat.validate(notebook)
     nbformat.write(notebook, path)

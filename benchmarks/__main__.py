@@ -1,0 +1,171 @@
+"""Measure what should be fast, each beside what one would use instead, and print a table.
+
+    python -m benchmarks [import | session | widget | paint | lessons | tests ...]
+
+Without names everything is measured, which takes as long as the lessons and the tests together.
+Read the ratios: the times are those of one machine at one moment.
+"""
+
+import argparse
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+
+LAB_SESSION = """
+from course_lib.spark import start_lab_session, stop_lab_session
+start_lab_session(cores=2)
+print("ready", flush=True)
+stop_lab_session()
+"""
+PLAIN_SESSION = """
+from pyspark.sql import SparkSession
+spark = SparkSession.builder.master("local[2]").getOrCreate()
+print("ready", flush=True)
+spark.stop()
+"""
+
+Row = tuple[str, str, str, str]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="name", help=", ".join(BENCHMARKS))
+    names = parser.parse_args().names or list(BENCHMARKS)
+    unknown = [name for name in names if name not in BENCHMARKS]
+    if unknown:
+        parser.error(f"no benchmark is called {unknown[0]!r}; there are {', '.join(BENCHMARKS)}")
+    line = "{:<46} {:>12} {:>12}  {}"
+    print(line.format("what", "here", "instead", "instead is"))
+    for name in names:
+        for row in BENCHMARKS[name]():
+            print(line.format(*row), flush=True)
+
+
+def imports() -> Iterator[Row]:
+    """Import of the package, beside the interpreter's own start and a plotting library's."""
+    bare = median_seconds(lambda: python("pass"), runs=7)
+    ours = median_seconds(lambda: python("import course_lib"), runs=7) - bare
+    plotting = median_seconds(lambda: python("import matplotlib.pyplot"), runs=7) - bare
+    yield (
+        "import course_lib", milliseconds(ours), milliseconds(plotting), "import matplotlib.pyplot"
+    )  # fmt: skip
+
+
+def sessions() -> Iterator[Row]:
+    """From the start of Python to a Spark session that answers, in processes of their own."""
+    ours = median_seconds(lambda: until_ready(LAB_SESSION), runs=3)
+    plain = median_seconds(lambda: until_ready(PLAIN_SESSION), runs=3)
+    yield "lab session on local[2] ready", seconds(ours), seconds(plain), "SparkSession.builder"
+
+
+def widgets() -> Iterator[Row]:
+    """Everything an explorable sends ahead, beside drawing one state with matplotlib."""
+    from course_lib.widgets import ContainerBuilder, HeapRegions, HeapSawtooth
+
+    for widget in (HeapRegions, ContainerBuilder, HeapSawtooth):
+        explorable = widget()
+        ahead = median_seconds(widget, runs=5)
+        drawn = median_seconds(explorable._repr_mimebundle_, runs=5)
+        yield (
+            f"{widget.__name__}: all neighbouring states", milliseconds(ahead), milliseconds(drawn),
+            "one static picture of one state",
+        )  # fmt: skip
+
+
+def paint() -> Iterator[Row]:
+    """From key press to paint in a real browser, beside ipywidgets with inline matplotlib."""
+    from benchmarks.control_to_paint import measure
+
+    yield from measure()
+
+
+def lessons() -> Iterator[Row]:
+    """Every lesson, top to bottom in a fresh kernel, on a copy."""
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder) / "notebooks"
+        shutil.copytree(ROOT / "notebooks", copy)
+        total = 0.0
+        for path in sorted(copy.glob("*.ipynb")):
+            took = timed(lambda path=path: run("scripts/run_lessons.py", str(path)))
+            total += took
+            yield f"lesson {path.stem}", seconds(took), "", ""
+        yield "the whole course, executed", seconds(total), "", ""
+
+
+def tests() -> Iterator[Row]:
+    """What `make test` runs, once everything is installed."""
+    yield "make test", seconds(timed(lambda: run("-m", "pytest", "-q"))), "", ""
+
+
+BENCHMARKS: dict[str, Callable[[], Iterator[Row]]] = {
+    "import": imports,
+    "session": sessions,
+    "widget": widgets,
+    "paint": paint,
+    "lessons": lessons,
+    "tests": tests,
+}
+
+
+def run(*arguments: str) -> None:
+    """Run this Python with these arguments; what it prints is shown only if it fails."""
+    done = subprocess.run(
+        [sys.executable, *arguments], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        sys.exit(f"{' '.join(arguments)} failed:\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
+
+
+def python(program: str) -> None:
+    run("-c", program)
+
+
+def until_ready(program: str) -> float:
+    """Seconds until a program prints its first line; waits for its end before returning."""
+    from course_lib.spark import java_env
+
+    started = time.perf_counter()
+    with subprocess.Popen(
+        [sys.executable, "-c", program],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        env={**os.environ, **java_env(), "SPARK_LOCAL_IP": "127.0.0.1"},
+    ) as process:
+        if process.stdout.readline() != "ready\n":
+            sys.exit(f"this did not get ready:\n{program}")
+        took = time.perf_counter() - started
+        process.stdout.read()
+    return took
+
+
+def timed(action: Callable[[], object]) -> float:
+    """Seconds that an action takes, or says that it took."""
+    started = time.perf_counter()
+    said = action()
+    return said if isinstance(said, float) else time.perf_counter() - started
+
+
+def median_seconds(action: Callable[[], object], *, runs: int) -> float:
+    return statistics.median(timed(action) for _ in range(runs))
+
+
+def milliseconds(value: float) -> str:
+    return f"{value * 1000:.1f} ms"
+
+
+def seconds(value: float) -> str:
+    return f"{value:.1f} s"
+
+
+if __name__ == "__main__":
+    main()
