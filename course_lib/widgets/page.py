@@ -1,6 +1,6 @@
 """A lesson as one HTML page whose explorables and questions work without a kernel.
 
-    jupyter nbconvert --to course_lib.widgets.page.LessonPage notebooks/04_heap_regions.ipynb
+    jupyter nbconvert --to lesson notebooks/04_inside_the_executors_heap.ipynb
 
 nbconvert's own pages fetch the widgets' machinery from the network. Here the page brings along the
 modules that the notebook itself used, each with the state it was saved in, and needs nothing else.
@@ -63,6 +63,10 @@ class LessonPage(HTMLExporter):
     def from_notebook_node(self, nb, resources=None, **kw):
         """The page and its resources; `nb` stays as it is."""
         nb = copy.deepcopy(nb)
+        for cell in nb.cells:
+            # JupyterLab folds these cells away: a question's source holds its answer.
+            if cell.metadata.get("jupyter", {}).get("source_hidden"):
+                cell.metadata["transient"] = {"remove_source": True}
         resources = self._init_resources(resources)
         live = _bring_to_life(nb)
         # JSON in a script ends where the script does: at the first "</".
