@@ -79,7 +79,8 @@ class Remains:
         if self.exception_class:
             lines.append(f"  exception       {self.exception_class}: {self.message or ''}")
         if self.last_heap:
-            before, after = (bytes_to_string(size) for size in self.last_heap[4:6])
+            sizes = (self.last_heap.before, self.last_heap.after)
+            before, after = map(bytes_to_string, sizes)
             lines.append(f"  last collection {before} -> {after} of heap still in use")
         if self.gc_share is not None:
             lines.append(f"  collecting      {self.gc_share:.0%} of the time")

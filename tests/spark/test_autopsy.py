@@ -60,7 +60,7 @@ def test_a_spark_job_dies_of_too_small_a_heap_and_lives_with_a_larger():
 def test_a_java_program_out_of_memory():
     remains = autopsy(HOG, heap="32m")
     assert (remains.exit_code, remains.message) == (1, "Java heap space")
-    assert remains.last_heap.capacity == 32 * MIB
+    assert remains.last_heap.capacity <= 32 * MIB
 
 
 def test_a_java_command():
