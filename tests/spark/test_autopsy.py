@@ -9,6 +9,7 @@ import pytest
 from course_lib.spark import ContainerWatcher
 from course_lib.spark.autopsy import autopsy
 from course_lib.spark.processes import marked
+from course_lib.units import bytes_to_string
 
 TEST = "COURSE_TEST"
 MIB = 2**20
@@ -61,6 +62,8 @@ def test_a_java_program_out_of_memory():
     remains = autopsy(HOG, heap="32m")
     assert (remains.exit_code, remains.message) == (1, "Java heap space")
     assert remains.last_heap.capacity <= 32 * MIB
+    before, after = map(bytes_to_string, (remains.last_heap.before, remains.last_heap.after))
+    assert f"last collection {before} -> {after} of heap" in repr(remains)
 
 
 def test_a_java_command():
