@@ -26,6 +26,7 @@ import py4j.java_gateway
 import py4j.protocol
 import pyspark
 from py4j.java_gateway import JavaObject
+from py4j.protocol import Py4JError
 from pyspark import SparkConf, SparkContext
 from pyspark.errors import PySparkRuntimeError
 from pyspark.java_gateway import launch_gateway
@@ -361,8 +362,11 @@ class _LabSession:
         context = SparkContext._active_spark_context
         if context is None:
             return
-        if self._gateway.proc.poll() is not None:
-            context._jsc = None  # nobody is there to be told
+        if context._jsc is not None:
+            # A JVM that was killed cannot be told; what is left of it is ended all the same.
+            with suppress(Py4JError, OSError):
+                context._jsc.stop()
+            context._jsc = None
         context.stop()
 
 

@@ -67,4 +67,4 @@ def test_a_command_is_needed(capsys):
     with pytest.raises(SystemExit) as ended:
         main([])
     assert ended.value.code == 2
-    assert "doctor" in capsys.readouterr().err
+    assert "required: command" in capsys.readouterr().err
