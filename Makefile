@@ -5,7 +5,7 @@ BROWSER ?= yes
 SET ?= ps04-heap-regions
 BIN := .venv/bin
 
-.PHONY: help lab test lint lessons exercises check grade bench record lock clean
+.PHONY: help lab test lint lessons exercises check grade bench record pictures lock clean
 
 help:  ## what can be made
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -39,6 +39,9 @@ bench: .venv/ready  ## measure what is fast, beside what one would use instead
 
 record: .venv/ready  ## record the measurements that lessons keep (on a quiet machine, ten minutes)
 	for script in scripts/record_*.py; do $(BIN)/python $$script || exit 1; done
+
+pictures: .venv/ready  ## make the README's pictures (needs Chromium)
+	$(BIN)/python scripts/make_pictures.py
 
 lock:  ## choose new versions (needs uv)
 	uv pip compile pyproject.toml --extra dev --universal --generate-hashes --no-emit-index-url --python-version 3.11 --upgrade --output-file requirements.lock

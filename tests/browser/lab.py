@@ -95,13 +95,15 @@ def write_notebook(path: Path, *cells: str) -> None:
     nbformat.write(notebook, path)
 
 
-def open_and_run(page: Page, address: str, notebook: str, awaited: str = ".explorable svg") -> None:
+def open_and_run(
+    page: Page, address: str, notebook: str, awaited: str = ".explorable svg", seconds: float = 60
+) -> None:
     """Open a notebook in JupyterLab, run all its cells and wait for what they should show."""
     page.goto(f"{address}/lab/tree/{notebook}?token={TOKEN}&reset", timeout=60_000)
     page.get_by_text("Python 3 (ipykernel) | Idle").wait_for(timeout=60_000)
     page.locator(".lm-MenuBar-item", has_text="Run").first.click()
     page.locator('.lm-Menu-item[data-command="runmenu:run-all"]').click()
-    page.locator(awaited).first.wait_for(timeout=60_000)
+    page.locator(awaited).first.wait_for(timeout=seconds * 1000)
 
 
 def press(page: Page, control: str, *keys: str) -> None:
