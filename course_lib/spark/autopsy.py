@@ -30,7 +30,9 @@ from course_lib.units import byte_string_as_bytes, bytes_to_string
 
 _MARK = "SPARK_COURSE_AUTOPSY"
 
-_OUT_OF_MEMORY = re.compile(r"(java\.lang\.OutOfMemoryError)(?:: (.+))?")
+_OUT_OF_MEMORY = re.compile(r"(java\.lang\.OutOfMemoryError): (.+)")
+# A heap so full that a thread's last words are only these.
+_SILENT_OUT_OF_MEMORY = re.compile(r"(java\.lang\.OutOfMemoryError)( thrown from .+)?")
 # A Java exception where it is thrown, as a cause, or at the head of what Python relates.
 _JAVA_EXCEPTION = re.compile(
     r"^(?:Exception in thread \".*?\" |Caused by: |[\w.]*SparkRefusal: |: )"
@@ -273,6 +275,7 @@ def _exception(log: str, last_words: str) -> tuple[str | None, str | None]:
     in_python = list(_PYTHON_EXCEPTION.finditer(last_words))
     found = (
         _OUT_OF_MEMORY.search(log)
+        or _SILENT_OUT_OF_MEMORY.search(log)
         or _JAVA_EXCEPTION.search(last_words)
         or (in_python[-1] if in_python else None)
     )

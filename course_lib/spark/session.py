@@ -19,6 +19,7 @@ import weakref
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from socketserver import BaseServer
 from typing import NamedTuple
 
 import psutil
@@ -325,6 +326,7 @@ class _LabSession:
                 context = SparkContext(conf=conf, gateway=self._gateway)
                 self.spark = SparkSession(context)
             _keep_other_jvms_out()
+            _keep_lost_connections_quiet(context._accumulatorServer)
         if executors and MASTER_VARIABLE not in os.environ:
             self._wait_for(executors)
 
@@ -393,6 +395,20 @@ def _keep_other_jvms_out() -> None:
         return read(answer, gateway_client, *target)
 
     py4j.java_gateway.get_return_value = get_return_value
+
+
+def _keep_lost_connections_quiet(server: BaseServer) -> None:
+    """Let PySpark's server for accumulators say nothing on stderr of a driver that was killed.
+
+    The cell that needs the driver is told by an error of its own.
+    """
+    report = server.handle_error
+
+    def handle_error(request, client_address):
+        if not isinstance(sys.exc_info()[1], (OSError, EOFError)):
+            report(request, client_address)
+
+    server.handle_error = handle_error
 
 
 def _end(owner: int, mark: str, folder: tempfile.TemporaryDirectory) -> None:

@@ -17,7 +17,7 @@ MIB = 2**20
 SPARK_JOB = """
 from course_lib.spark import lab_session
 with lab_session(driver_memory=heap, cores=1) as spark:
-    texts = spark.range(1_000_000).selectExpr("collect_list(repeat('x', 200)) as texts")
+    texts = spark.range(2_000_000).selectExpr("collect_list(repeat('x', 200)) as texts")
     print(texts.selectExpr("size(texts)").first()[0])
 """
 HOG = """
@@ -53,8 +53,8 @@ def test_a_spark_job_dies_of_too_small_a_heap_and_lives_with_a_larger():
     assert remains.peak_resident > 200 * MIB
     assert "OutOfMemoryError: Java heap space" in repr(remains)
     assert repr(remains).startswith("Remains (measured)")
-    mended = autopsy(SPARK_JOB, heap="3g", timeout=150)
-    assert (mended.exit_code, mended.exception_class, mended.stdout) == (0, None, "1000000\n")
+    mended = autopsy(SPARK_JOB, heap="2g", timeout=150)
+    assert (mended.exit_code, mended.exception_class, mended.stdout) == (0, None, "2000000\n")
     assert mended.survived
 
 

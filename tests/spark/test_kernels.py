@@ -4,6 +4,7 @@ import os
 import signal
 import time
 import uuid
+from functools import partial
 from queue import Empty
 
 import psutil
@@ -20,9 +21,14 @@ from course_lib.spark import *
 spark = start_lab_session(cores=1)
 jvm = Jvm("16m").start()
 """
-SLOW_JOB = (
-    "spark.sparkContext.parallelize([1], 1).map(lambda _: __import__('time').sleep(60)).count()"
-)
+SLOW_JOB = """
+def wait(_):
+    import time
+    open({running!r}, "w").close()
+    time.sleep(100)
+print("now", flush=True)
+spark.sparkContext.parallelize([1], 1).map(wait).count()
+"""
 
 
 class Kernel:
@@ -92,12 +98,13 @@ def start(kernel, executors=0):
     assert len(kernel.jvms()) == 2 + executors
 
 
-def test_exception_interrupt_and_loss_of_spark_leave_a_usable_notebook(kernel):
+def test_exception_interrupt_and_loss_of_spark_leave_a_usable_notebook(kernel, tmp_path):
     start(kernel)
     error, _, stderr = kernel.run("1 / 0")
     assert (error, stderr) == ("ZeroDivisionError", "")
-    interrupt = kernel.manager.interrupt_kernel
-    error, _, stderr = kernel.run(SLOW_JOB, interrupt)
+    running = tmp_path / "running"
+    interrupt = partial(_interrupt_when, kernel, running.exists)
+    error, _, stderr = kernel.run(SLOW_JOB.format(running=str(running)), interrupt)
     assert (error, stderr) == ("KeyboardInterrupt", "")
     assert kernel.run("print(spark.range(3).count())") == (None, "3", "")
     assert len(kernel.jvms()) == 2
@@ -120,14 +127,14 @@ from course_lib.spark import start_lab_session
 print("now", flush=True)
 start_lab_session(cores=1)
 """
-    error, stdout, stderr = kernel.run(code, lambda: _interrupt_soon(kernel))
+    error, stdout, stderr = kernel.run(code, partial(_interrupt_when, kernel, kernel.jvms))
     assert (error, stdout, stderr) == ("KeyboardInterrupt", "", "")
     assert kernel.jvms_after() == []
     assert kernel.run("start_lab_session(cores=1)")[0] is None
 
 
-def _interrupt_soon(kernel):
-    while not kernel.jvms():  # in the middle of it: the driver's JVM is there, Spark is not
+def _interrupt_when(kernel, it_is_time):
+    while not it_is_time():
         time.sleep(0.05)
     kernel.manager.interrupt_kernel()
 
