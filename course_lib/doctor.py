@@ -40,9 +40,7 @@ def table(findings: Iterable[Finding]) -> str:
     """One line for each finding, then what to do where something is missing."""
     findings = list(findings)
     width = max(len(finding.name) for finding in findings)
-    lines = [
-        f"{finding.name:{width}}  {_sign(finding):7}  {finding.value}" for finding in findings
-    ]
+    lines = [f"{finding.name:{width}}  {_sign(finding):7}  {finding.value}" for finding in findings]
     wanting = [finding for finding in findings if not finding.ok]
     advice = [f"- {finding.name}: {finding.advice}" for finding in wanting]
     return "\n".join(lines + (["", "What to do:", *advice] if advice else []))

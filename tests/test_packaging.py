@@ -108,4 +108,6 @@ def test_imports_point_in_one_direction(importer, forbidden):
     sources = {path.name: path.read_text() for path in files if path.is_file()}
     assert sources
     pattern = re.compile(rf"\bcourse_lib(?:\.| import )({'|'.join(forbidden.split())})\b")
-    assert {name: pattern.findall(text) for name, text in sources.items() if pattern.search(text)} == {}
+    assert {
+        name: pattern.findall(text) for name, text in sources.items() if pattern.search(text)
+    } == {}
