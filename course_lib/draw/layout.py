@@ -67,11 +67,8 @@ def _place(region: Region, depth: int, x: float, width: float, head: float) -> I
 
 
 def _parts(region: Region) -> list[Region]:
-    """The children that have a width, and what they leave over."""
-    parts = [child for child in region.children if extent(child) > 0]
-    if parts and region.unassigned:
-        parts.append(Region("unassigned", "unassigned", region.unassigned))
-    return parts
+    """Those parts of the region that have a width."""
+    return [part for part in region.parts if extent(part) > 0]
 
 
 def _least(region: Region) -> float:

@@ -36,14 +36,8 @@ class Sheet:
         return self._numbers[key]
 
 
-def _completed(region: Region) -> list[Region]:
-    """The children, and as one more what they leave over."""
-    rest = region.unassigned
-    return [*region.children, *([Region("unassigned", "unassigned", rest)] if rest else [])]
-
-
 def _shape_of(region: Region) -> list:
-    parts = [_shape_of(child) for child in _completed(region)]
+    parts = [_shape_of(child) for child in region.parts]
     return [region.name, region.kind, region.note, parts]
 
 
@@ -56,7 +50,7 @@ def _numbers(region: Region) -> list[list]:
         own[4] = bytes_to_string(region.overflow)
     while own[-1] is None:
         own.pop()
-    return [own, *(line for child in _completed(region) for line in _numbers(child))]
+    return [own, *(line for child in region.parts for line in _numbers(child))]
 
 
 def _pack_timeline(picture: Picture) -> dict:

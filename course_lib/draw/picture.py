@@ -149,7 +149,7 @@ def moment_ticks(start: float, end: float) -> list[float]:
 
 
 def table(rows: Sequence[Sequence[str]]) -> str:
-    """Rows of text as a table with the head underlined: first column left, the others right."""
+    """Rows of text as a table, its head underlined; the first column and notes stand left."""
     columns = list(zip(*rows, strict=True))
     widths = [max(map(len, column)) for column in columns]
     ragged = [len(columns) > 1 and column[0] == "note" for column in columns]
@@ -187,10 +187,8 @@ def _region_rows(roots: Sequence[Region]) -> list[tuple[str, ...]]:
 def _lines(region: Region, depth: int = 0) -> Iterator[tuple[int, Region]]:
     """The tree's lines: each frame, its parts, and what they leave over or exceed it by."""
     yield depth, region
-    for child in region.children:
-        yield from _lines(child, depth + 1)
-    if region.unassigned:
-        yield depth + 1, Region("unassigned", "unassigned", region.unassigned)
+    for part in region.parts:
+        yield from _lines(part, depth + 1)
     if region.overflow:
         yield depth + 1, Region(f"beyond {region.name}", "unassigned", region.overflow)
 

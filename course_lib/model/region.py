@@ -3,8 +3,6 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from course_lib.units import bytes_to_string
-
 
 @dataclass(frozen=True)
 class Region:
@@ -42,6 +40,13 @@ class Region:
         return max(0, self.size - self._covered) if self.children else 0
 
     @property
+    def parts(self) -> tuple["Region", ...]:
+        """The children and, as one more region, what they leave over."""
+        if not self.unassigned:
+            return self.children
+        return (*self.children, Region("unassigned", "unassigned", self.unassigned))
+
+    @property
     def overflow(self) -> int:
         """Bytes by which the children exceed this region."""
         return max(0, self._covered - self.size)
@@ -63,15 +68,3 @@ class Region:
                 return region
         names = ", ".join(region.name for _, region in self.walk())
         raise KeyError(f"no region is called {name!r}; there are: {names}")
-
-    def to_dict(self) -> dict:
-        """The tree as plain JSON values, for a view that draws it."""
-        return {
-            "name": self.name,
-            "kind": self.kind,
-            "size": self.size,
-            "used": self.used,
-            "text": bytes_to_string(self.size),
-            "note": self.note,
-            "children": [child.to_dict() for child in self.children],
-        }

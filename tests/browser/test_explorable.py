@@ -248,6 +248,7 @@ TREES = [
         ],
     ),
     Region("heap", "heap", 0),
+    Region("heap", "heap", GIB, children=[Region("user", "user", 0)]),
 ]
 
 

@@ -53,6 +53,11 @@ def test_what_no_child_covers_is_unassigned():
     assert last.w == pytest.approx(0.3)
 
 
+def test_a_frame_whose_children_are_empty_is_unassigned_to_the_last_byte():
+    frame, inside = layout(Region("heap", "heap", MIB, children=[leaf(0)]))
+    assert (frame.frame, inside.region.kind, inside.w) == (True, "unassigned", 1)
+
+
 def test_children_that_exceed_their_parent_reach_beyond_its_edge():
     region = heap({"spark.memory.fraction": "1.5"}).region()
     placed = {one.region.name: one for one in layout(region)}

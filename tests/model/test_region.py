@@ -1,7 +1,5 @@
 """The tree of sizes that everything is drawn from."""
 
-import json
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -53,29 +51,12 @@ def test_find_takes_the_first_of_that_name():
         tree.find("storage")
 
 
-def test_the_dict_is_json_and_carries_sparks_wording():
-    tree = Region(
-        "heap", "heap", 2**31, used=5, children=(Region("user", "user", 1, note="yours"),)
-    )
-    assert json.loads(json.dumps(tree.to_dict())) == {
-        "name": "heap",
-        "kind": "heap",
-        "size": 2**31,
-        "used": 5,
-        "text": "2.0 GiB",
-        "note": "",
-        "children": [
-            {
-                "name": "user",
-                "kind": "user",
-                "size": 1,
-                "used": None,
-                "text": "1.0 B",
-                "note": "yours",
-                "children": [],
-            }
-        ],
-    }
+def test_what_the_children_leave_over_is_one_part_more():
+    storage = Region("storage", "storage", 700)
+    heap = Region("heap", "heap", 1000, children=[storage])
+    assert heap.parts == (storage, Region("unassigned", "unassigned", 300))
+    assert Region("heap", "heap", 700, children=[storage]).parts == (storage,)
+    assert storage.parts == ()
 
 
 def test_regions_cannot_be_negative():
