@@ -102,7 +102,8 @@ def lessons() -> Iterator[Row]:
 
 def tests() -> Iterator[Row]:
     """What `make test` runs, once everything is installed."""
-    yield "make test", seconds(timed(lambda: run("-m", "pytest", "-q"))), "", ""
+    took = timed(lambda: run("-m", "pytest", "--nbval", "tests", "notebooks"))
+    yield "make test", seconds(took), "", ""
 
 
 BENCHMARKS: dict[str, Callable[[], Iterator[Row]]] = {
