@@ -37,7 +37,7 @@ grade: .venv/ready  ## autograde what lies in submitted/: make grade SET=ps04-he
 bench: .venv/ready  ## measure what is fast, beside what one would use instead
 	$(BIN)/python -m benchmarks
 
-record: .venv/ready  ## record the measurements that lessons keep (on a quiet machine, ten minutes)
+record: .venv/ready  ## record the measurements that lessons keep (on a quiet machine, five minutes)
 	for script in scripts/record_*.py; do $(BIN)/python $$script || exit 1; done
 
 pictures: .venv/ready  ## make the README's pictures (needs Chromium)
