@@ -126,6 +126,7 @@ def test_progress_that_no_folder_takes_is_said(course, tmp_path):
     (tmp_path / "data").write_text("")
     with pytest.warns(UserWarning, match=r"progress was not saved: .*course/my.*; .*data/"):
         progress.opened("01")
+    assert summary() == {}
 
 
 @pytest.mark.parametrize(

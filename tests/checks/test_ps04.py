@@ -6,14 +6,8 @@ import pytest
 
 from course_lib.checks import Status, find_task, grade
 from course_lib.checks.ps04 import _EXECUTORS, MAX_HEAP_MEMORY, REGIONS, SHOWN_IN_THE_UI, XMX_FOR
-from course_lib.spark import Jvm, NoJavaError, Oracle, SparkRefusal
+from course_lib.spark import Jvm, NoJavaError, SparkRefusal
 from course_lib.units import MIB
-
-
-@pytest.fixture(scope="module")
-def oracle():
-    with Oracle() as oracle:
-        yield oracle
 
 
 def settings(fraction, storage_fraction):
