@@ -7,6 +7,7 @@ modules that the notebook itself used, each with the state it was saved in, and 
 """
 
 import copy
+import html
 import json
 
 from nbconvert.exporters import HTMLExporter
@@ -108,8 +109,7 @@ def _place(model_id: str, output) -> str:
     data = output["data"]
     static = data.get("text/html", "")
     if "image/png" in data:
-        alt = output.get("metadata", {}).get("image/png", {}).get("alt", "")
-        alt = alt.replace("&", "&amp;").replace('"', "&quot;").replace("<", "&lt;")
+        alt = html.escape(output.get("metadata", {}).get("image/png", {}).get("alt", ""))
         png = data["image/png"].replace("\n", "")
         static = f'<img src="data:image/png;base64,{png}" alt="{alt}" style="max-width: 720px">'
     return f'<div data-live-widget="{model_id}">{static}</div>'
