@@ -231,6 +231,7 @@ class _Log(logging.Handler):
 
 
 def results(root: Path, name: str, student: str) -> list[TaskResult]:
+    """Points and words for each graded cell of one student's autograded notebook."""
     import nbformat
     from nbgrader.api import Gradebook
 

@@ -250,7 +250,7 @@ function fillTable(table, view) {
 }
 
 function tableOf(view) {
-  const facts = (view.facts ?? []).map(([name, value]) => [name, value]);
+  const facts = view.facts ?? [];
   if (!view.trees) return { head: [], rows: facts };
   const rows = [];
   const walk = (region, depth, root) => {
@@ -307,7 +307,6 @@ function render({ model, el }) {
   root.append(frame, problem, sentence, status, numbers);
   root.querySelectorAll("summary").forEach(keepKeys);
   el.append(root);
-
 
   function draw() {
     const view = lookUp(tables, chosen);
