@@ -4,7 +4,7 @@ The names below are loaded when first used, so that importing this package costs
 function `autopsy` has the name of its module: ``from course_lib.spark.autopsy import autopsy``.
 """
 
-from importlib import import_module
+from course_lib.lazy import loaded_on_use
 
 _NAMES = {
     "autopsy": ("ContainerWatcher", "Remains"),
@@ -24,13 +24,4 @@ _NAMES = {
 _HOME_OF = {name: module for module, names in _NAMES.items() for name in names}
 
 __all__ = sorted(_HOME_OF)
-
-
-def __getattr__(name: str):
-    if name not in _HOME_OF:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOME_OF[name]}"), name)
-
-
-def __dir__() -> list[str]:
-    return __all__
+__getattr__, __dir__ = loaded_on_use(__name__, _HOME_OF)

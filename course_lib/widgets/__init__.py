@@ -3,7 +3,7 @@
 The names below are loaded when first used, so that importing this package costs nothing.
 """
 
-from importlib import import_module
+from course_lib.lazy import loaded_on_use
 
 _HOME_OF = {
     "ContainerBuilder": "container_builder",
@@ -18,13 +18,4 @@ _HOME_OF = {
 }
 
 __all__ = sorted(_HOME_OF)
-
-
-def __getattr__(name: str):
-    if name not in _HOME_OF:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOME_OF[name]}"), name)
-
-
-def __dir__() -> list[str]:
-    return __all__
+__getattr__, __dir__ = loaded_on_use(__name__, _HOME_OF)
