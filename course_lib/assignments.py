@@ -21,8 +21,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from course_lib import progress
+from course_lib.places import CONFIG, course_root
 
-CONFIG = "nbgrader_config.py"
 _LEARNER = "you"
 
 
@@ -47,18 +47,6 @@ class Grade:
     student: str
     points: float
     max_points: float
-
-
-def course_root() -> Path:
-    """The course's folder: the working directory or one above it, else where this package lies.
-
-    Raises AssignmentError if none of them is one.
-    """
-    here = Path.cwd()
-    for folder in (here, *here.parents, Path(__file__).parents[1]):
-        if (folder / CONFIG).is_file() and (folder / "exercises").is_dir():
-            return folder
-    raise AssignmentError(f"{here} is not in the course's folder: change into it and try again")
 
 
 def find_set(root: Path, name: str) -> str:
@@ -283,8 +271,12 @@ def add_commands(commands) -> None:
 
 def _reporting(run):
     def command(arguments: Namespace) -> int:
+        root = course_root()
+        if root is None:
+            print(f"{Path.cwd()} is not in the course's folder: change into it and try again")
+            return 1
         try:
-            return run(course_root(), arguments)
+            return run(root, arguments)
         except AssignmentError as error:
             print(error)
             return 1

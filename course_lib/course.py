@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from course_lib import progress
+from course_lib.places import course_root
 
 
 @dataclass(frozen=True)
@@ -214,7 +215,7 @@ def _html_row(row: Row) -> str:
 
 def _find(folder: str, pattern: str) -> Path | None:
     """The entry of a folder of the course whose whole name matches, so that copies are left out."""
-    root = progress.course_root()
+    root = course_root()
     if root is None or not (root / folder).is_dir():
         return None
     found = [entry for entry in (root / folder).iterdir() if re.fullmatch(pattern, entry.name)]

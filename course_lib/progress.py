@@ -17,6 +17,8 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+from course_lib.places import course_root
+
 FILE_NAME = "progress.jsonl"
 
 # What each kind of event must say beside its name. Its name is a lesson ("04") or a problem set
@@ -102,15 +104,6 @@ def summary() -> dict[str, LessonProgress]:
 def is_on() -> bool:
     """Whether progress is kept here; see the environment variable above."""
     return bool(_files())
-
-
-def course_root() -> Path | None:
-    """The course's folder: the one around the working directory, else the one of this package."""
-    here = Path.cwd()
-    for folder in (here, *here.parents, Path(__file__).resolve().parents[1]):
-        if (folder / "notebooks").is_dir() and (folder / "course_lib").is_dir():
-            return folder
-    return None
 
 
 def _files() -> list[Path]:

@@ -7,7 +7,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from course_lib import assignments, progress
+from course_lib import assignments, places, progress
 from course_lib.__main__ import main
 from course_lib.assignments import AssignmentError
 
@@ -77,16 +77,15 @@ def test_start_never_overwrites(course, monkeypatch, capsys):
 
 def test_outside_the_course_the_one_the_package_lies_in_is_meant(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    assert assignments.course_root() == ROOT
+    assert places.course_root() == ROOT
     monkeypatch.chdir(ROOT / "solutions" / PS04)
-    assert assignments.course_root() == ROOT
+    assert places.course_root() == ROOT
 
 
-def test_without_a_course_anywhere_it_says_so(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(assignments, "__file__", str(tmp_path / "course_lib" / "assignments.py"))
-    with pytest.raises(AssignmentError, match="change into it"):
-        assignments.course_root()
+def test_without_a_course_anywhere_it_says_so(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(places, "__file__", str(tmp_path / "course_lib" / "places.py"))
+    assert run(tmp_path, monkeypatch, "start", "ps04") == 1
+    assert "is not in the course's folder: change into it" in capsys.readouterr().out
 
 
 def test_check_grades_the_copy_and_leaves_everything_as_it_was(course, monkeypatch, capsys):

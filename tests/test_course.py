@@ -11,6 +11,7 @@ import pytest
 import course_lib
 from course_lib import course_map, lesson, progress
 from course_lib.course import COURSE, LESSONS
+from course_lib.places import CONFIG
 
 ROOT = Path(__file__).parents[1]
 
@@ -25,7 +26,8 @@ def write_notebook(path, *cells):
 def course(tmp_path, monkeypatch):
     """A course with one written lesson, its problem set and a stray copy of each."""
     root = tmp_path / "course"
-    (root / "course_lib").mkdir(parents=True)
+    root.mkdir()
+    (root / CONFIG).touch()
     heading = ("markdown", "Before it\n# 04 · A heap & more\n## Not this")
     write_notebook(root / "notebooks/04_a_heap.ipynb", ("code", "# no title"), heading)
     write_notebook(root / "notebooks/04_a_heap-Copy1.ipynb", ("markdown", "# A copy"))

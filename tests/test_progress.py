@@ -7,6 +7,7 @@ import sys
 import pytest
 
 from course_lib import progress
+from course_lib.places import CONFIG
 from course_lib.progress import LessonProgress, events, record, summary
 
 
@@ -23,8 +24,8 @@ def course(tmp_path, monkeypatch):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
     root = tmp_path / "course"
-    for folder in ("course_lib", "notebooks"):
-        (root / folder).mkdir(parents=True)
+    (root / "notebooks").mkdir(parents=True)
+    (root / CONFIG).touch()
     monkeypatch.chdir(root / "notebooks")
     return root
 
