@@ -364,8 +364,6 @@ _NO_LIMIT = "lets an area outgrow the container"
 
 
 def _read_limit(value: Any) -> int:
-    if not isinstance(value, str):
-        raise TypeError(f"should be a string such as '64m', not {value!r}")
     size = byte_string_as_bytes(value)
     if not 16 * MIB <= size <= _LARGEST:
         raise ValueError(f"{value} is not between 16m and {_LARGEST // MIB}m")
