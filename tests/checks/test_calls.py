@@ -1,5 +1,6 @@
 """Whatever an answer does, the caller learns what happened and goes on."""
 
+import gc
 import sys
 import threading
 import time
@@ -197,3 +198,24 @@ def test_a_profiler_of_ones_own_is_as_it_was_before():
     finally:
         threading.setprofile(None)
     assert sys.getprofile() is None
+
+
+def test_a_finalizer_of_the_course_is_not_held_against_the_answer_in_which_it_runs():
+    class Held:
+        def __init__(self):
+            self.myself = self  # only the garbage collector ends it
+
+        def __del__(self):
+            heap({"spark.executor.memory": "1g"})
+
+    def makes_garbage(count):
+        for _ in range(count):
+            cycle = []
+            cycle.append(cycle)
+        return count
+
+    Held()
+    calls = call_all(makes_garbage, [(100_000,)], timeout_s=5)
+    assert calls.outcomes == (Returned(100_000),)
+    assert calls.course_function is None
+    assert gc.isenabled()
