@@ -71,6 +71,14 @@ def test_conda_brings_python_and_java_and_leaves_the_rest_to_pip():
     )
 
 
+def test_every_file_that_is_no_module_is_installed_too():
+    setuptools = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]
+    package = ROOT / "course_lib"
+    installed = {f for glob in setuptools["package-data"]["course_lib"] for f in package.glob(glob)}
+    files = {file for file in package.rglob("*.*") if file.is_file()}
+    assert {file for file in files if file.suffix not in (".py", ".pyc")} == installed
+
+
 def test_the_model_needs_the_standard_library_alone():
     program = (
         "import sys; before = set(sys.modules); import course_lib.model\n"
