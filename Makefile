@@ -2,7 +2,6 @@ PYTHON ?= python3
 HOST ?= 127.0.0.1
 PORT ?= 8888
 BROWSER ?= yes
-SET ?= ps04-heap-regions
 BIN := .venv/bin
 
 .PHONY: help lab test lint lessons exercises check grade bench record pictures lock clean
@@ -17,7 +16,7 @@ lab: .venv/ready  ## open JupyterLab at the first lesson (HOST=, PORT=, BROWSER=
 	$(BIN)/jupyter lab --ip=$(HOST) --port=$(PORT) $(if $(filter no,$(BROWSER)),--no-browser) $(if $(filter 0,$(shell id -u)),--allow-root) --LabApp.default_url=/lab/tree/notebooks/00_start_here.ipynb
 
 test: .venv/ready  ## run everything that CI runs
-	$(BIN)/python -m pytest --nbval tests notebooks
+	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/python -m pytest --nbval tests notebooks
 
 lint: .venv/ready  ## check style
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .
@@ -28,11 +27,13 @@ lessons: .venv/ready  ## run every lesson top to bottom and store its outputs
 exercises: .venv/ready  ## generate the learners' version of the problem sets from solutions/
 	$(BIN)/python -m course_lib release
 
+SAY_WHICH = $(if $(SET),,$(error say which problem set: make $@ SET=ps04-heap-regions))
+
 check: .venv/ready  ## grade my own copy of a problem set: make check SET=ps04
-	$(BIN)/python -m course_lib check $(SET)
+	$(SAY_WHICH)$(BIN)/python -m course_lib check $(SET)
 
 grade: .venv/ready  ## autograde what lies in submitted/: make grade SET=ps04-heap-regions
-	$(BIN)/python -m course_lib grade $(SET)
+	$(SAY_WHICH)$(BIN)/python -m course_lib grade $(SET)
 
 bench: .venv/ready  ## measure what is fast, beside what one would use instead
 	$(BIN)/python -m benchmarks

@@ -1,6 +1,6 @@
 """Measure what should be fast, each beside what one would use instead, and print a table.
 
-    python -m benchmarks [import | session | widget | paint | lessons | tests ...]
+    python -m benchmarks [import | session | lab | widget | paint | lessons | tests ...]
 
 Without names everything is measured, which takes as long as the lessons and the tests together.
 Read the ratios: the times are those of one machine at one moment.
@@ -9,12 +9,16 @@ Read the ratios: the times are those of one machine at one moment.
 import argparse
 import os
 import shutil
+import signal
+import socket
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
+import urllib.request
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -50,10 +54,9 @@ def main() -> None:
 
 
 def imports() -> Iterator[Row]:
-    """Import of the package, beside the interpreter's own start and a plotting library's."""
-    bare = median_seconds(lambda: python("pass"), runs=7)
-    ours = median_seconds(lambda: python("import course_lib"), runs=7) - bare
-    plotting = median_seconds(lambda: python("import matplotlib.pyplot"), runs=7) - bare
+    """Import of the package in a fresh process, beside a plotting library's."""
+    ours = median_seconds(lambda: import_seconds("course_lib"), runs=7)
+    plotting = median_seconds(lambda: import_seconds("matplotlib.pyplot"), runs=7)
     yield (
         "import course_lib", milliseconds(ours), milliseconds(plotting), "import matplotlib.pyplot"
     )  # fmt: skip
@@ -64,6 +67,26 @@ def sessions() -> Iterator[Row]:
     ours = median_seconds(lambda: until_ready(LAB_SESSION), runs=3)
     plain = median_seconds(lambda: until_ready(PLAIN_SESSION), runs=3)
     yield "lab session on local[2] ready", seconds(ours), seconds(plain), "SparkSession.builder"
+
+
+def lab() -> Iterator[Row]:
+    """From `make lab`, with everything installed, to a server that answers."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = ["make", "lab", "BROWSER=no", f"PORT={port}"]
+    quiet = subprocess.DEVNULL
+    started = time.perf_counter()
+    server = subprocess.Popen(command, cwd=ROOT, stdout=quiet, stderr=quiet, start_new_session=True)
+    while time.perf_counter() - started < 60:
+        with suppress(OSError):
+            urllib.request.urlopen(f"http://127.0.0.1:{port}/api", timeout=1).close()
+            break
+        time.sleep(0.05)
+    took = time.perf_counter() - started
+    os.killpg(server.pid, signal.SIGTERM)
+    server.wait()
+    yield "make lab: server answers", seconds(took), "", ""
 
 
 def widgets() -> Iterator[Row]:
@@ -109,6 +132,7 @@ def tests() -> Iterator[Row]:
 BENCHMARKS: dict[str, Callable[[], Iterator[Row]]] = {
     "import": imports,
     "session": sessions,
+    "lab": lab,
     "widget": widgets,
     "paint": paint,
     "lessons": lessons,
@@ -116,17 +140,22 @@ BENCHMARKS: dict[str, Callable[[], Iterator[Row]]] = {
 }
 
 
-def run(*arguments: str) -> None:
-    """Run this Python with these arguments; what it prints is shown only if it fails."""
+def run(*arguments: str) -> str:
+    """Run this Python with these arguments and return what it prints; leave with it on failure."""
     done = subprocess.run(
         [sys.executable, *arguments], cwd=ROOT, capture_output=True, text=True, check=False
     )
     if done.returncode:
         sys.exit(f"{' '.join(arguments)} failed:\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
+    return done.stdout
 
 
-def python(program: str) -> None:
-    run("-c", program)
+def import_seconds(module: str) -> float:
+    """Seconds that an import takes in a process that has imported nothing else."""
+    program = (
+        f"import time; t = time.perf_counter(); import {module}; print(time.perf_counter() - t)"
+    )
+    return float(run("-c", program))
 
 
 def until_ready(program: str) -> float:

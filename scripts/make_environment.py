@@ -1,7 +1,7 @@
 """Create the course's Python environment in .venv from requirements.lock.
 
 Uses the standard library alone, since it runs before anything is installed. `make lab` and
-`make test` call it when .venv is missing or older than the lock.
+`make test` call it when .venv is missing, or older than the lock or pyproject.toml.
 """
 
 import importlib.util
@@ -69,12 +69,10 @@ def pip(what: str, *arguments) -> None:
     total = len(re.findall(r"^\S+==", LOCK.read_text(), re.MULTILINE))
     command = [VENV / "bin/python", "-m", "pip", "install", "--no-input", *arguments]
     seen = 0
-    with (
-        LOG.open("a") as log,
-        subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=ROOT
-        ) as process,
-    ):
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=ROOT
+    )
+    with LOG.open("a") as log, process:
         for line in process.stdout:
             log.write(line)
             doing = re.match(r"(Collecting|Building wheel for|Installing collected) ?(\S*)", line)

@@ -133,7 +133,7 @@ def measure(load: Load, state: Mapping) -> Footprint | str:
     try:
         return load.bring_to(state)
     except MemoryError as error:
-        if not error.alive:
+        if not getattr(error, "alive", False):  # Python's own, or the JVM died of it
             raise
         return f"java.lang.OutOfMemoryError: {error.message}"
 
