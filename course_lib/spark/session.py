@@ -27,7 +27,7 @@ import py4j.java_gateway
 import py4j.protocol
 import pyspark
 from py4j.java_gateway import JavaObject
-from py4j.protocol import Py4JError
+from py4j.protocol import Py4JError, Py4JNetworkError
 from pyspark import SparkConf, SparkContext
 from pyspark.errors import PySparkRuntimeError
 from pyspark.java_gateway import launch_gateway
@@ -322,9 +322,15 @@ class _LabSession:
                 )
             except PySparkRuntimeError:
                 raise JvmDiedError(f"The driver's JVM did not start.\n{self.log()}") from None
-            with in_sparks_words():
-                context = SparkContext(conf=conf, gateway=self._gateway)
-                self.spark = SparkSession(context)
+            try:
+                with in_sparks_words():
+                    context = SparkContext(conf=conf, gateway=self._gateway)
+                    self.spark = SparkSession(context)
+            except (Py4JNetworkError, ConnectionError):
+                # Spark ends its own JVM where it cannot go on, as when its UI finds no free port.
+                raise JvmDiedError(
+                    f"The driver's JVM ended while Spark was starting.\n{self._last_error()}"
+                ) from None
             _keep_other_jvms_out()
             _keep_lost_connections_quiet(context._accumulatorServer)
         if executors and MASTER_VARIABLE not in os.environ:
@@ -339,6 +345,12 @@ class _LabSession:
                     f"The executors did not come up within {_EXECUTORS_SECONDS} s.\n{self.log()}"
                 )
             time.sleep(0.05)
+
+    def _last_error(self) -> str:
+        """The last line of the log that says ERROR, and the exception that follows it."""
+        lines = self.log().splitlines()
+        errors = [number for number, line in enumerate(lines) if " ERROR " in line]
+        return "\n".join(lines[errors[-1] : errors[-1] + 2] if errors else lines[-5:])
 
     def log(self) -> str:
         return self._log_file.read_text(errors="replace")

@@ -220,6 +220,27 @@ def test_with_an_effect_it_is_what_happens_that_counts():
     assert len(tried) == 1, "what is no number is not tried"
 
 
+def test_what_is_to_be_refused_is_not_tried_out():
+    def refuses_small(heap, reserve):
+        if heap < 1000:
+            raise ValueError("too small")
+        return heap - reserve
+
+    def effect(arguments, value):
+        return Effect(value == arguments[0] - arguments[1], "it did not fit")
+
+    task = a_task(
+        reference=refuses_small,
+        examples=((500, 300), (2000, 300)),
+        draw_inputs=lambda random: [(400, 300), (3000, 300)],
+        effect=effect,
+        misconceptions=(),
+        edge_cases=(),
+    )
+    assert task.grade(refuses_small, 1).status is Status.RIGHT
+    assert task.grade(lambda heap, reserve: heap - reserve, 1).status is Status.NOT_YET
+
+
 def cannot(*_):
     raise CannotCheckError("there is no Java")
 

