@@ -1,18 +1,17 @@
 """The explorables in a real JupyterLab and in a page without a kernel."""
 
 import os
-import re
 import subprocess
 import sys
 
 import nbformat
 import pytest
+from contrast import choose_theme, unreadable
 from lab import ROOT, open_and_run, press, write_notebook
 from nbclient import NotebookClient
 
 from course_lib.draw.layout import layout
 from course_lib.draw.message import Sheet
-from course_lib.draw.palette import contrast
 from course_lib.draw.picture import bars
 from course_lib.model import Region, heap
 from course_lib.units import GIB, MIB
@@ -152,71 +151,6 @@ def test_the_container_builder_draws_container_and_node(page):
 
 
 # Real colours of everything that carries text, and of what lies behind it.
-_COLOURS = """widget => {
-  const opaque = (element) => {
-    for (; element; element = element.parentElement) {
-      const colour = getComputedStyle(element).backgroundColor;
-      if (!colour.startsWith("rgba(") || colour.endsWith(", 1)")) return colour;
-    }
-    return "rgb(255, 255, 255)";
-  };
-  const found = [];
-  const told = "strong, span, label, output, p, summary, td, th";
-  for (const element of widget.querySelectorAll(told)) {
-    if (!element.textContent.trim() || !element.checkVisibility()) continue;
-    found.push([element.textContent, getComputedStyle(element).color, opaque(element)]);
-  }
-  for (const group of widget.querySelectorAll("svg g")) {
-    const fill = getComputedStyle(group.querySelector("rect")).fill;
-    for (const text of group.querySelectorAll("text")) {
-      found.push([text.textContent, getComputedStyle(text).fill, fill]);
-    }
-  }
-  for (const text of widget.querySelectorAll("svg > text")) {
-    found.push([text.textContent, getComputedStyle(text).fill, opaque(widget)]);
-  }
-  return found;
-}"""
-
-
-def channels(colour):
-    """Red, green, blue (0 to 255) and opacity (0 to 1) of a computed colour."""
-    red, green, blue, *alpha = (float(part) for part in re.findall(r"[\d.]+", colour))
-    return (red, green, blue), (alpha or [1.0])[0]
-
-
-def blended(ink, ground):
-    """What ink that lets the ground shine through looks like, and the ground: both #rrggbb."""
-    (front, alpha), (back, solid) = channels(ink), channels(ground)
-    assert solid == 1
-    mixed = [alpha * a + (1 - alpha) * b for a, b in zip(front, back, strict=True)]
-    return ["#" + "".join(f"{round(part):02x}" for part in colour) for colour in (mixed, back)]
-
-
-def unreadable(page):
-    widgets = page.locator(".explorable").all()
-    colours = [found for widget in widgets for found in widget.evaluate(_COLOURS)]
-    assert len(colours) > 15  # it has found the text there is
-    return {
-        text: (ink, ground)
-        for text, ink, ground in colours
-        if contrast(*blended(ink, ground)) < 4.5
-    }
-
-
-def choose_theme(page, name, light):
-    page.locator(".lm-MenuBar-item", has_text="Settings").first.click()
-    page.locator(".lm-Menu-itemLabel", has_text="Theme").first.hover()
-    page.locator(".lm-Menu-itemLabel").get_by_text(name, exact=True).click()
-    page.locator(f'body[data-jp-theme-light="{light}"]').wait_for(state="attached")
-    # The theme's style sheet is loaded after the body has been marked.
-    page.wait_for_function(
-        "light => getComputedStyle(document.body).getPropertyValue('--jp-layout-color0')"
-        ".trim().startsWith(light ? 'white' : '#1')",
-        arg=light == "true",
-    )
-
-
 def test_text_is_readable_in_the_light_and_in_the_dark_theme(page):
     assert unreadable(page) == {}
     choose_theme(page, "JupyterLab Dark", "false")

@@ -2,6 +2,7 @@
 
 import psutil
 import pytest
+from contrast import choose_theme, unreadable
 from lab import open_and_run, press, running_lab, write_notebook
 
 NOTEBOOK = "jvm.ipynb"
@@ -76,6 +77,13 @@ def test_the_sawtooth_follows_its_controls(page):
     press(page, "survivors", "End")
     sentence.filter(has_text="OutOfMemoryError: GC overhead limit exceeded").wait_for()
     assert "recorded" in sawtooth.inner_text()
+
+
+def test_maps_and_sawteeth_are_readable_in_the_light_and_in_the_dark_theme(page):
+    assert unreadable(page) == {}
+    choose_theme(page, "JupyterLab Dark", "false")
+    assert unreadable(page) == {}
+    choose_theme(page, "JupyterLab Light", "true")
 
 
 def test_the_jvm_ends_with_its_kernel(page):
