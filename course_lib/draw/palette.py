@@ -39,9 +39,6 @@ PALETTE = {
     "direct": Kind("direct buffers", "#70c8f9", "#a4c9c9", "NIO buffers outside the heap."),
     "gc": Kind("collector", "#0d695d", "#2c867c", "The garbage collector's own tables."),
     "other": Kind("other", "#c6be91", "#f1f3c5", "Everything else the JVM needs."),
-    "eden": Kind("eden", "#f6d68a", "#f7dc9c", "Where new objects are allocated."),
-    "survivor": Kind("survivor", "#e08a2e", "#e8994a", "Objects that outlived a collection."),
-    "old": Kind("old", "#8c4a12", "#a8622a", "Objects that outlived several collections."),
 }
 
 # Ground, ink and faint lines of pictures that stand alone.

@@ -11,7 +11,6 @@ FAMILIES = {
         "reserved", "user", "storage", "execution", "overhead", "off_heap", "pyspark", "unassigned",
     ),
     "process": ("metaspace", "code_cache", "threads", "direct", "gc", "other", "unassigned"),
-    "generations": ("eden", "survivor", "old", "unassigned"),
 }  # fmt: skip
 
 # Machado, Oliveira and Fernandes (2009), severity 1, on linear RGB.

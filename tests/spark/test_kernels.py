@@ -25,7 +25,7 @@ SLOW_JOB = """
 def wait(_):
     import time
     open({running!r}, "w").close()
-    time.sleep(100)
+    time.sleep(25)
 print("now", flush=True)
 spark.sparkContext.parallelize([1], 1).map(wait).count()
 """
