@@ -20,6 +20,8 @@ class Setting:
     that unit), the others are ``"fraction"``, ``"decimal"``, ``"integer"`` and ``"boolean"``.
     `default` is Spark's default as text, None where there is none. `earlier` holds defaults of the
     past, each with the version that ended it, in order. `former_key` works too, in all versions.
+    `until` is the version that no longer knows the setting, None while Spark does; `since` is then
+    1.6 at the earliest, the oldest version whose managers the course models.
     `requirement` is what a value must meet: a test, and Spark's own wording of it.
     """
 
@@ -30,6 +32,7 @@ class Setting:
     meaning: str
     earlier: tuple[tuple[str, str], ...] = ()
     former_key: str | None = None
+    until: str | None = None
     requirement: tuple[Callable[[int | float | Decimal], bool], str] | None = None
 
     def default_in(self, spark_version: str) -> str | None:
@@ -99,6 +102,61 @@ SETTINGS = {
             "1.6.0",
             "Off-heap memory for execution and storage.",
             requirement=_OFF_HEAP,
+        ),
+        Setting(
+            "spark.buffer.pageSize",
+            "bytes",
+            None,
+            "1.5.0",
+            "Size of the pages that operators take; unset: worked out from execution memory.",
+        ),
+        Setting(
+            "spark.memory.useLegacyMode",
+            "boolean",
+            "false",
+            "1.6.0",
+            "Use the static memory manager instead of the unified one.",
+            until="3.0",
+        ),
+        Setting(
+            "spark.storage.memoryFraction",
+            "fraction",
+            "0.6",
+            "1.6.0",
+            "Static manager: share of the heap for storage.",
+            until="3.0",
+        ),
+        Setting(
+            "spark.storage.safetyFraction",
+            "fraction",
+            "0.9",
+            "1.6.0",
+            "Static manager: share of that which is really used.",
+            until="3.0",
+        ),
+        Setting(
+            "spark.storage.unrollFraction",
+            "fraction",
+            "0.2",
+            "1.6.0",
+            "Static manager: share of storage that unrolling may have emptied.",
+            until="3.0",
+        ),
+        Setting(
+            "spark.shuffle.memoryFraction",
+            "fraction",
+            "0.2",
+            "1.6.0",
+            "Static manager: share of the heap for execution.",
+            until="3.0",
+        ),
+        Setting(
+            "spark.shuffle.safetyFraction",
+            "fraction",
+            "0.8",
+            "1.6.0",
+            "Static manager: share of that which is really used.",
+            until="3.0",
         ),
         Setting(
             "spark.driver.memoryOverhead",
@@ -215,7 +273,8 @@ def is_set(conf: Mapping, key: str, spark_version: str = LATEST) -> bool:
 def read(conf: Mapping, key: str, spark_version: str = LATEST):
     """The value of a setting in `conf`, or its default in that version of Spark.
 
-    A setting that is younger than that version counts as not set, unless under its former key.
+    A setting that is younger than that version counts as not set, unless under its former key; so
+    does one that was gone by then.
     Sizes come back as whole numbers in the setting's own unit (bytes or MiB), fractions as float,
     and None where nothing is set and Spark has no default.
 
@@ -238,7 +297,8 @@ def read(conf: Mapping, key: str, spark_version: str = LATEST):
 
 def _given(conf: Mapping, entry: Setting, spark_version: str) -> str | None:
     keys = [entry.former_key] if entry.former_key else []
-    if version(spark_version) >= version(entry.since):
+    since, until = version(entry.since), version(entry.until or "999")
+    if since <= version(spark_version) < until:
         keys.insert(0, entry.key)
     return next((str(conf[key]) for key in keys if key in conf), None)
 

@@ -9,13 +9,14 @@ from hypothesis import strategies as st
 
 from course_lib.settings import SETTINGS, is_set, read, setting, version
 
+PRESENT = {key: entry for key, entry in SETTINGS.items() if entry.until is None}
 OF_UNIT = {
-    unit: [key for key, entry in SETTINGS.items() if entry.unit == unit]
-    for unit in {entry.unit for entry in SETTINGS.values()}
+    unit: [key for key, entry in PRESENT.items() if entry.unit == unit]
+    for unit in {entry.unit for entry in PRESENT.values()}
 }
 
 
-@pytest.mark.parametrize("key", SETTINGS)
+@pytest.mark.parametrize("key", PRESENT)
 def test_default_and_version_are_sparks(oracle, key):
     assert setting(key).default == oracle.config_default(key)
     assert setting(key).since == oracle.config_since(key)
@@ -137,6 +138,16 @@ def test_settings_by_version():
     assert not is_set(young, "spark.executor.memoryOverhead", "2.2")
     former = {"spark.yarn.executor.memoryOverhead": "512"}
     assert read(former, "spark.executor.memoryOverhead", "1.6") == 512
+
+
+@pytest.mark.parametrize("key", sorted(SETTINGS.keys() - PRESENT.keys()))
+def test_spark_has_forgotten_the_settings_of_the_past(oracle, key):
+    with pytest.raises(KeyError, match="declares no setting"):
+        oracle.config_default(key)
+    other = {"fraction": "0.125", "boolean": "true"}[setting(key).unit]
+    assert is_set({key: other}, key, "2.4")
+    assert not is_set({key: other}, key, "3.0")
+    assert read({key: other}, key, "3.0") == read({}, key, "2.4") != read({key: other}, key, "2.4")
 
 
 def test_versions_are_ordered():

@@ -9,14 +9,28 @@ from course_lib.model.container import (
     largest_heap,
 )
 from course_lib.model.heap import COLLECTORS, Heap, heap, runtime_max_memory
+from course_lib.model.managers import StaticMemoryManager, UnifiedMemoryManager
+from course_lib.model.pools import MemoryMode
 from course_lib.model.region import Region
+from course_lib.model.store import BlockId, MemoryStore, RDDBlockId, StorageLevel
+from course_lib.model.tasks import MemoryConsumer, SparkOutOfMemoryError, TaskMemoryManager
 
 __all__ = [
     "COLLECTORS",
+    "BlockId",
     "Container",
     "Heap",
+    "MemoryConsumer",
+    "MemoryMode",
+    "MemoryStore",
     "NodeFit",
+    "RDDBlockId",
     "Region",
+    "SparkOutOfMemoryError",
+    "StaticMemoryManager",
+    "StorageLevel",
+    "TaskMemoryManager",
+    "UnifiedMemoryManager",
     "YarnScheduler",
     "container",
     "executors_per_node",
