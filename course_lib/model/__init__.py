@@ -12,6 +12,7 @@ from course_lib.model.heap import COLLECTORS, Heap, heap, runtime_max_memory
 from course_lib.model.managers import StaticMemoryManager, UnifiedMemoryManager
 from course_lib.model.pools import MemoryMode
 from course_lib.model.region import Region
+from course_lib.model.replay import Film, Frame, Score, TraceError, parse_trace, replay, score
 from course_lib.model.store import BlockId, MemoryStore, RDDBlockId, StorageLevel
 from course_lib.model.tasks import MemoryConsumer, SparkOutOfMemoryError, TaskMemoryManager
 
@@ -19,6 +20,8 @@ __all__ = [
     "COLLECTORS",
     "BlockId",
     "Container",
+    "Film",
+    "Frame",
     "Heap",
     "MemoryConsumer",
     "MemoryMode",
@@ -26,15 +29,20 @@ __all__ = [
     "NodeFit",
     "RDDBlockId",
     "Region",
+    "Score",
     "SparkOutOfMemoryError",
     "StaticMemoryManager",
     "StorageLevel",
     "TaskMemoryManager",
+    "TraceError",
     "UnifiedMemoryManager",
     "YarnScheduler",
     "container",
     "executors_per_node",
     "heap",
     "largest_heap",
+    "parse_trace",
+    "replay",
     "runtime_max_memory",
+    "score",
 ]

@@ -66,7 +66,7 @@ class MemoryManager:
         With G1, Spark since 3.3 leaves 16 bytes off, so that a page and what the JVM puts before
         an array fit G1's regions together (SPARK-37593).
         """
-        execution = self._execution_pool(self.tungsten_memory_mode).pool_size
+        execution = self.execution_pool(self.tungsten_memory_mode).pool_size
         size = _next_power_of_2(execution // num_cores // 16)
         size = min(MAX_PAGE_SIZE, max(MIN_PAGE_SIZE, size))
         in_g1 = collector == "G1" and self.tungsten_memory_mode is ON_HEAP
@@ -98,26 +98,25 @@ class MemoryManager:
     def execution_memory_for_task(self, task_attempt_id) -> int:
         """What a task holds, on-heap and off-heap."""
         return sum(
-            self._execution_pool(mode).memory_for_task.get(task_attempt_id, 0)
-            for mode in MemoryMode
+            self.execution_pool(mode).memory_for_task.get(task_attempt_id, 0) for mode in MemoryMode
         )
 
     def release_execution_memory(
         self, num_bytes: int, task_attempt_id, mode: MemoryMode = ON_HEAP
     ) -> None:
         """Give bytes back for a task. More than it holds counts as all that it holds."""
-        self._execution_pool(mode).release_memory(num_bytes, task_attempt_id)
+        self.execution_pool(mode).release_memory(num_bytes, task_attempt_id)
 
     def release_all_execution_memory_for_task(self, task_attempt_id) -> int:
         """Give back all that a task holds, in both modes; return how much it was."""
         return sum(
-            self._execution_pool(mode).release_all_memory_for_task(task_attempt_id)
+            self.execution_pool(mode).release_all_memory_for_task(task_attempt_id)
             for mode in MemoryMode
         )
 
     def release_storage_memory(self, num_bytes: int, mode: MemoryMode = ON_HEAP) -> None:
         """Give bytes of a block back. More than is used counts as all that is used."""
-        self._storage_pool(mode).release_memory(num_bytes)
+        self.storage_pool(mode).release_memory(num_bytes)
 
     def release_unroll_memory(self, num_bytes: int, mode: MemoryMode = ON_HEAP) -> None:
         """Give back what unrolling a block took: it is storage memory like any other."""
@@ -128,14 +127,16 @@ class MemoryManager:
         self.on_heap_storage_memory_pool.release_all_memory()
         self.off_heap_storage_memory_pool.release_all_memory()
 
-    def _execution_pool(self, mode: MemoryMode) -> ExecutionMemoryPool:
+    def execution_pool(self, mode: MemoryMode) -> ExecutionMemoryPool:
+        """The pool that tasks share in a mode. Raises ValueError for what is no mode."""
         if mode is ON_HEAP:
             return self.on_heap_execution_memory_pool
         if mode is OFF_HEAP:
             return self.off_heap_execution_memory_pool
         raise _no_mode(mode)
 
-    def _storage_pool(self, mode: MemoryMode) -> StorageMemoryPool:
+    def storage_pool(self, mode: MemoryMode) -> StorageMemoryPool:
+        """The pool that blocks share in a mode. Raises ValueError for what is no mode."""
         if mode is ON_HEAP:
             return self.on_heap_storage_memory_pool
         if mode is OFF_HEAP:
@@ -153,7 +154,7 @@ class MemoryManager:
         return Region("Spark memory", "spark", size, children=(on_heap, off_heap))
 
     def _region(self, name: str, kind: str, mode: MemoryMode) -> Region:
-        storage, execution = self._storage_pool(mode), self._execution_pool(mode)
+        storage, execution = self.storage_pool(mode), self.execution_pool(mode)
         pools = (
             Region("storage", "storage", storage.pool_size, storage.memory_used),
             Region("execution", "execution", execution.pool_size, execution.memory_used),
@@ -250,7 +251,7 @@ class UnifiedMemoryManager(MemoryManager):
         """
         self.assert_invariants()
         checked(num_bytes)
-        execution, storage = self._execution_pool(mode), self._storage_pool(mode)
+        execution, storage = self.execution_pool(mode), self.storage_pool(mode)
         region, max_memory = self._storage_region_size(mode), self._max_memory(mode)
 
         def maybe_grow_execution_pool(extra_memory_needed: int) -> None:
@@ -276,7 +277,7 @@ class UnifiedMemoryManager(MemoryManager):
         checked(num_bytes)
         if mode is OFF_HEAP and not self._stores_off_heap:
             raise ValueError(f"Spark {self.spark_version} keeps no blocks off-heap; 2.0 does")
-        execution, storage = self._execution_pool(mode), self._storage_pool(mode)
+        execution, storage = self.execution_pool(mode), self.storage_pool(mode)
         max_memory = self._max_memory(mode) - execution.memory_used
         if num_bytes > max(0, max_memory - self._unmanaged_memory_used[mode]):
             return False  # it can never fit, so nothing is evicted for it
@@ -420,7 +421,7 @@ class StaticMemoryManager(MemoryManager):
 
         The pool has the size it has: however empty storage is, it lends nothing.
         """
-        return self._execution_pool(mode).acquire_memory(checked(num_bytes), task_attempt_id)
+        return self.execution_pool(mode).acquire_memory(checked(num_bytes), task_attempt_id)
 
     def acquire_storage_memory(self, block_id, num_bytes: int, mode: MemoryMode = ON_HEAP) -> bool:
         """Take memory for a block, all or nothing, after evicting others where needed."""
@@ -430,7 +431,7 @@ class StaticMemoryManager(MemoryManager):
             )
         if checked(num_bytes) > self.max_on_heap_storage_memory:
             return False  # it can never fit, so nothing is evicted for it
-        return self._storage_pool(mode).acquire_memory(block_id, num_bytes)
+        return self.storage_pool(mode).acquire_memory(block_id, num_bytes)
 
     def acquire_unroll_memory(self, block_id, num_bytes: int, mode: MemoryMode = ON_HEAP) -> bool:
         """Take memory for unrolling a block, evicting others up to a fifth of storage at most."""
@@ -438,7 +439,7 @@ class StaticMemoryManager(MemoryManager):
             raise ValueError(
                 "requirement failed: StaticMemoryManager does not support off-heap unroll memory"
             )
-        storage = self._storage_pool(mode)
+        storage = self.storage_pool(mode)
         free, unrolling = storage.memory_free, storage.memory_store.current_unroll_memory
         max_num_bytes_to_free = max(0, self.max_unroll_memory - unrolling - free)
         num_bytes_to_free = max(0, min(max_num_bytes_to_free, checked(num_bytes) - free))
