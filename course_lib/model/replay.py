@@ -21,6 +21,7 @@ import copy
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from operator import add
 from typing import NamedTuple
 
 from course_lib.model.managers import MemoryManager
@@ -261,7 +262,7 @@ class Spill(NamedTuple):
     size: int
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class Frame:
     """What one event did, and what things looked like after it.
 
@@ -381,7 +382,9 @@ class Film(Sequence):
     def __init__(self, manager: MemoryManager, events: tuple[Event, ...]):
         self.events = events
         self._start = copy.deepcopy(manager)
-        self._frames = [replace(frame, film=self) for frame in _Player(manager).play(events)]
+        self._frames = list(_Player(manager).play(events))
+        for frame in self._frames:
+            frame.film = self
         self._rewind()
 
     def __getitem__(self, index):
@@ -493,20 +496,21 @@ class _Player:
         return getattr(self, f"_{type(event).__name__.lower()}")(event)
 
     def _frame(
-        self, event: Event | None, what: str, size: int = 0, limit: int = 0, **costs
+        self, event: Event | None, what: str, size: int = 0, limit: int = 0, **costs: int
     ) -> Frame:
         """The frame of what has just happened. `costs` are added to the score."""
-        evicted, self.store.evicted = tuple(self.store.evicted), []
-        spilled = tuple(self._spilled)
+        evicted, spilled = tuple(self.store.evicted), tuple(self._spilled)
+        self.store.evicted.clear()
         self._spilled.clear()
         waiting = sum(map(len, self._waiting.values()))
         if evicted or spilled or waiting or costs:
-            add = dict(costs)
-            add["evicted"] = sum(one.size for one in evicted)
-            add["spilled"] = sum(one.size for one in spilled)
-            add["waited"] = waiting
-            old = self.score._asdict()
-            self.score = self.score._replace(**{key: old[key] + n for key, n in add.items()})
+            now = Score(
+                evicted=sum(one.size for one in evicted),
+                spilled=sum(one.size for one in spilled),
+                waited=waiting,
+                **costs,
+            )
+            self.score = Score(*map(add, self.score, now))
         self._number += 1
         return Frame(self._number, event, what, size, limit, evicted, spilled, waiting, self.score)
 
