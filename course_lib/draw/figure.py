@@ -1,17 +1,19 @@
-"""The matplotlib twin: a Picture as a Figure, for print, web pages and tests."""
+"""The matplotlib twin: a Picture or a Film as a Figure, for print, web pages and tests."""
 
 import io
 import textwrap
 from collections import Counter
+from typing import NamedTuple
 
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
+from course_lib.draw.film import Film, Shot
 from course_lib.draw.layout import Placed, extent, layout, strips
 from course_lib.draw.palette import ALARM, GROUND, Kind, kind
-from course_lib.draw.picture import Picture, moment_ticks, size_ticks
+from course_lib.draw.picture import Picture, Shown, moment_ticks, size_ticks
 from course_lib.model.region import Region
 from course_lib.units import bytes_to_string
 
@@ -19,15 +21,19 @@ WIDTH = 7.2  # all lengths are inches
 MARGIN = 0.1
 STRIP = 0.26
 LINE = 0.2
+SMALL_LINE = 0.145
+MARKED = 0.36  # of a bar's height, from below: above it there are labels
 TITLE, NAME, SMALL = 11, 9, 8  # points
 INK, FAINT = "#1f2328", "#57606a"
 
 
-def draw(picture: Picture) -> Figure:
-    """The picture as a Figure on white ground."""
+def draw(shown: Shown) -> Figure:
+    """A picture or a film as a Figure on white ground."""
     figure = Figure(figsize=(WIDTH, 1), facecolor=GROUND.light)
     FigureCanvasAgg(figure)
-    return _draw_timeline(figure, picture) if picture.series else _draw_bars(figure, picture)
+    if isinstance(shown, Film):
+        return _draw_strip(figure, shown)
+    return _draw_timeline(figure, shown) if shown.series else _draw_bars(figure, shown)
 
 
 def draw_refusal(title: str, complaint: str) -> Figure:
@@ -48,53 +54,78 @@ def png(figure: Figure) -> bytes:
     return file.getvalue()
 
 
-def _draw_bars(figure: Figure, picture: Picture) -> Figure:
+def _sheet(figure: Figure) -> Axes:
+    """Axes in inches, y downwards. Their height is set at the end, when it is known."""
     axes = figure.add_axes((0, 0, 1, 1))
     axes.set_axis_off()
     axes.set_xlim(0, WIDTH)
-    # Text is measured in inches before the height is known, so the height is set at the end.
-    y = MARGIN + _draw_title(axes, picture)
-    scale = max(map(extent, picture.regions)) if picture.one_scale else None
-    for region in picture.regions:
-        height = STRIP * strips(region)
-        legend = Counter()
-        for placed in layout(region, scale):
-            one = placed.region
-            if not _draw_region(axes, placed, y, height):
-                legend[kind(one.kind), f"{one.name} {bytes_to_string(one.size)}"] += 1
-            if placed.overflow:
-                legend[ALARM, f"beyond {one.name}: {bytes_to_string(one.overflow)}"] += 1
-        y = _draw_legend(axes, legend, y + height + 0.06) + MARGIN
-    figure.set_size_inches(WIDTH, y)
-    axes.set_ylim(y, 0)
+    return axes
+
+
+def _cut(figure: Figure, axes: Axes, height: float) -> Figure:
+    figure.set_size_inches(WIDTH, height)
+    axes.set_ylim(height, 0)
     return figure
 
 
-def _draw_title(axes: Axes, picture: Picture) -> float:
+def _draw_bars(figure: Figure, picture: Picture) -> Figure:
+    axes = _sheet(figure)
+    y = MARGIN + _draw_title(axes, picture)
+    scale = max(map(extent, picture.regions)) if picture.one_scale else None
+    for i, region in enumerate(picture.regions):
+        room = Room(MARGIN, y, WIDTH - 2 * MARGIN, STRIP * strips(region))
+        legend = Counter()
+        for placed in layout(region, scale):
+            one = placed.region
+            if not _draw_region(axes, placed, room):
+                legend[kind(one.kind), f"{one.name} {bytes_to_string(one.size)}"] += 1
+            if placed.overflow:
+                legend[ALARM, f"beyond {one.name}: {bytes_to_string(one.overflow)}"] += 1
+        y = room.y + room.h
+        if i == 0:
+            y = _draw_notes(axes, picture, scale or extent(region), room)
+        y = _draw_legend(axes, legend, y + 0.06) + MARGIN
+    return _cut(figure, axes, y)
+
+
+def _draw_title(axes: Axes, shown: Shown) -> float:
     axes.text(
         WIDTH - MARGIN,
         MARGIN,
-        picture.evidence,
+        shown.evidence,
         size=SMALL,
         style="italic",
         color=FAINT,
         ha="right",
         va="top",
     )
-    axes.text(MARGIN, MARGIN, picture.title, size=TITLE, color=INK, va="top", weight="bold")
+    axes.text(MARGIN, MARGIN, shown.title, size=TITLE, color=INK, va="top", weight="bold")
     return 0.28
 
 
-def _draw_region(axes: Axes, placed: Placed, top: float, height: float) -> bool:
-    """Draw one region and its label; False if the label found no room."""
-    region, room = placed.region, WIDTH - 2 * MARGIN
-    x, w = MARGIN + placed.x * room, placed.w * room
-    y, h = top + placed.y * height, placed.h * height
+class Room(NamedTuple):
+    """A rectangle on the sheet, in inches."""
+
+    x: float
+    y: float
+    w: float
+    h: float
+
+
+def _draw_region(axes: Axes, placed: Placed, room: Room, *, tight: bool = False) -> bool:
+    """Draw one region and its label; False if the label found no room.
+
+    A `tight` label gives up the size, then turns, before it is left out.
+    """
+    region = placed.region
+    x, w = room.x + placed.x * room.w, placed.w * room.w
+    y, h = room.y + placed.y * room.h, placed.h * room.h
     colour = kind(region.kind)
-    axes.add_patch(Rectangle((x, y), w, h, facecolor=colour.light, edgecolor=FAINT, linewidth=0.7))
+    axes.add_patch(Rectangle((x, y), w, h, facecolor=colour.light, linewidth=0))
     if region.kind == "unassigned":
         hatch = {"fill": False, "edgecolor": "#c3cad1", "linewidth": 0, "hatch": "////"}
         axes.add_patch(Rectangle((x, y), w, h, **hatch))
+    axes.add_patch(Rectangle((x, y), w, h, fill=False, edgecolor=FAINT, linewidth=0.7))
     if region.used is not None and not placed.frame:
         _draw_tank(axes, region, x, y + 2 * LINE, w, h - 2 * LINE)
     if placed.overflow:
@@ -102,8 +133,15 @@ def _draw_region(axes: Axes, placed: Placed, top: float, height: float) -> bool:
         axes.plot([x + w, x + w], [y, y + h], color=ALARM.light, linewidth=2, zorder=3)
     size, ink = bytes_to_string(region.size), colour.text("light")
     if placed.frame:
-        return _write(axes, f"{region.name}  {size}", x, y + STRIP / 2, w, ink)
-    return _write(axes, f"{region.name}\n{size}", x, y + LINE, w, ink)
+        label, middle = f"{region.name}  {size}", y + STRIP / 2
+    else:
+        label, middle = f"{region.name}\n{size}", y + LINE
+    written = _write(axes, label, x, middle, w, ink)
+    if written or not tight:
+        return written
+    if _write(axes, region.name, x, middle, w, ink):
+        return True
+    return not placed.frame and _write_upwards(axes, region.name, Room(x, y, w, h), ink)
 
 
 def _draw_tank(axes: Axes, region: Region, x: float, y: float, w: float, h: float) -> None:
@@ -121,6 +159,91 @@ def _write(axes: Axes, text: str, x: float, y: float, width: float, ink: str) ->
         label.remove()
         return False
     return True
+
+
+def _write_upwards(axes: Axes, text: str, room: Room, ink: str) -> bool:
+    """Write text from bottom to top if it fits into a narrow room; False if it does not."""
+    middle = (room.x + room.w / 2, room.y + room.h / 2)
+    label = axes.text(*middle, text, size=SMALL, color=ink, rotation=90, ha="center", va="center")
+    extent = label.get_window_extent(axes.figure.canvas.get_renderer())
+    dpi = axes.figure.dpi
+    if extent.width / dpi > room.w or extent.height / dpi > room.h - 0.06:
+        label.remove()
+        return False
+    return True
+
+
+def _draw_notes(axes: Axes, picture: Picture, scale: int, room: Room) -> float:
+    """Marks on a bar, and below it who waits; return where they end."""
+    bottom, taken = room.y + room.h, room.x
+    for size, name in sorted(picture.marks):
+        x = room.x + room.w * size / scale
+        ends = (bottom - MARKED, bottom + 0.05)
+        axes.plot([x, x], ends, color=GROUND.light, linewidth=3, zorder=4)
+        axes.plot([x, x], ends, color=INK, linewidth=1.2, linestyle=(0, (4, 2)), zorder=5)
+        label = axes.text(x, bottom + LINE * 0.7, name, size=SMALL, color=INK, va="center")
+        width = _width(axes, label)
+        left = min(max(x - width / 2, taken), room.x + room.w - width)
+        label.set_position((left, bottom + LINE * 0.7))
+        taken = left + width + 0.12
+    if picture.marks:
+        bottom += LINE
+    if not picture.waiting:
+        return bottom
+    axes.text(room.x, bottom + 0.15, "waiting", size=SMALL, color=INK, va="center")
+    x = room.x + 0.55
+    for name in picture.waiting:
+        label = axes.text(x + 0.08, bottom + 0.15, name, size=SMALL, color=INK, va="center")
+        width = _width(axes, label) + 0.16
+        if x + width > room.x + room.w:
+            label.remove()
+            break
+        hollow = {"fill": False, "edgecolor": kind("execution").light, "linestyle": "--"}
+        axes.add_patch(Rectangle((x, bottom + 0.06), width, 0.18, linewidth=1.2, **hollow))
+        x += width + 0.06
+    return bottom + 0.28
+
+
+def _draw_strip(figure: Figure, film: Film) -> Figure:
+    """Stills of a film, one below another; its lanes side by side."""
+    axes = _sheet(figure)
+    y = MARGIN + _draw_title(axes, film)
+    gap = 0.25
+    width = (WIDTH - 2 * MARGIN - gap * (len(film.lanes) - 1)) / len(film.lanes)
+    lefts = [MARGIN + i * (width + gap) for i in range(len(film.lanes))]
+    for left, lane in zip(lefts, film.lanes, strict=True):
+        axes.text(left, y, lane.name, size=NAME, color=INK, va="top", weight="bold")
+    y += 0.24
+    for step in film.telling():
+        ends = [
+            _draw_shot(axes, lane.shots[step], step, film.scale, Room(left, y, width, 0))
+            for left, lane in zip(lefts, film.lanes, strict=True)
+        ]
+        y = max(ends) + 0.12
+    ends = [y]
+    for left, lane in zip(lefts, film.lanes, strict=True):
+        told = ", ".join(f"{name} {text}" for name, text in lane.shots[-1].score)
+        ends.append(_wrap(axes, told, left, y, width, weight="bold"))
+    return _cut(figure, axes, max(ends) + MARGIN)
+
+
+def _draw_shot(axes: Axes, shot: Shot, step: int, scale: int, room: Room) -> float:
+    """One still with its words above it; return where it ends."""
+    told = " \N{EN DASH} ".join(one for one in (shot.event, shot.outcome) if one)
+    y = _wrap(axes, f"{step}  {told}", room.x, room.y, room.w)
+    for region in shot.picture.regions:
+        bar = Room(room.x, y, room.w, STRIP * strips(region))
+        for placed in layout(region, scale):
+            _draw_region(axes, placed, bar, tight=True)
+        y = bar.y + bar.h + 0.06
+    return _draw_notes(axes, shot.picture, scale, bar)
+
+
+def _wrap(axes: Axes, text: str, x: float, y: float, width: float, **font) -> float:
+    """Write text in lines of a width; return where they end."""
+    lines = textwrap.wrap(text, int(width * (13 if font else 15)))
+    axes.text(x, y, "\n".join(lines), size=SMALL, color=INK, va="top", linespacing=1.2, **font)
+    return y + SMALL_LINE * len(lines) + 0.04
 
 
 def _width(axes: Axes, label) -> float:

@@ -2,7 +2,8 @@
 
 import json
 
-from course_lib.draw.picture import Picture, Series, moment_ticks, size_ticks
+from course_lib.draw.film import Film, Shot
+from course_lib.draw.picture import Picture, Series, Shown, moment_ticks, size_ticks
 from course_lib.model.region import Region
 from course_lib.units import bytes_to_string
 
@@ -10,47 +11,66 @@ FINE = 1000  # a timeline's width and height in the whole numbers of a message
 
 
 class Sheet:
-    """Packs pictures, writing what trees have in common (names, kinds, notes) only once.
+    """Packs pictures and films, writing what they have in common only once.
 
-    `shapes` are the trees without their numbers: [name, kind, note, [shape, ...]].
+    That is what `parts` holds; messages name a part by its place. Trees that share branches, as
+    those of a film do, share their parts. A region is packed as [name, kind, size, text, places of
+    its children, used, text of used, text of overflow, note], cut off where nothing more is said.
     """
 
     def __init__(self):
-        self.shapes: list[list] = []
-        self._numbers: dict[str, int] = {}
+        self.parts: list = []
+        self._places: dict[str, int] = {}
+        self._regions: dict[Region, int] = {}
 
-    def pack(self, picture: Picture) -> dict:
-        """A picture as plain JSON values."""
-        packed = {"evidence": picture.evidence, "heading": picture.title}
-        if picture.series:
-            return packed | {"timeline": _pack_timeline(picture)}
-        trees = [{"shape": self._shape(r), "numbers": _numbers(r)} for r in picture.regions]
-        return packed | {"trees": trees, "one_scale": picture.one_scale}
+    def part(self, value) -> int:
+        """The place of a plain JSON value."""
+        key = json.dumps(value)
+        if key not in self._places:
+            self._places[key] = len(self.parts)
+            self.parts.append(value)
+        return self._places[key]
 
-    def _shape(self, region: Region) -> int:
-        shape = _shape_of(region)
-        key = json.dumps(shape)
-        if key not in self._numbers:
-            self._numbers[key] = len(self.shapes)
-            self.shapes.append(shape)
-        return self._numbers[key]
+    def pack(self, shown: Shown) -> dict:
+        """A picture or a film as plain JSON values."""
+        packed = {"evidence": shown.evidence, "heading": shown.title}
+        if isinstance(shown, Film):
+            lanes = [
+                {"name": lane.name, "shots": [self._shot(shot) for shot in lane.shots]}
+                for lane in shown.lanes
+            ]
+            return packed | {"film": {"scale": shown.scale, "lanes": lanes}}
+        if shown.series:
+            return packed | {"timeline": _pack_timeline(shown)}
+        return packed | {"one_scale": shown.one_scale} | self._bars(shown)
 
+    def _shot(self, shot: Shot) -> int:
+        score = [list(pair) for pair in shot.score]
+        words = [self.part(one) for one in (shot.event, shot.outcome, score)]
+        return self.part([self.part(self._bars(shot.picture)), *words])
 
-def _shape_of(region: Region) -> list:
-    parts = [_shape_of(child) for child in region.parts]
-    return [region.name, region.kind, region.note, parts]
+    def _bars(self, picture: Picture) -> dict:
+        packed = {"trees": [self._region(region) for region in picture.regions]}
+        if picture.marks:
+            packed["marks"] = [list(mark) for mark in picture.marks]
+        if picture.waiting:
+            packed["waiting"] = list(picture.waiting)
+        return packed
 
-
-def _numbers(region: Region) -> list[list]:
-    """The tree's numbers, parents first: [size, text, used, text of used, text of overflow]."""
-    own = [region.size, bytes_to_string(region.size), region.used, None, None]
-    if region.used is not None:
-        own[3] = bytes_to_string(region.used)
-    if region.overflow:
-        own[4] = bytes_to_string(region.overflow)
-    while own[-1] is None:
-        own.pop()
-    return [own, *(line for child in region.parts for line in _numbers(child))]
+    def _region(self, region: Region) -> int:
+        if region not in self._regions:
+            size, used, over = region.size, region.used, region.overflow
+            packed = [
+                region.name, region.kind, size, bytes_to_string(size),
+                [self._region(child) for child in region.parts],
+                used, None if used is None else bytes_to_string(used),
+                bytes_to_string(over) if over else None,
+                region.note or None,
+            ]  # fmt: skip
+            while packed[-1] in (None, []):
+                packed.pop()
+            self._regions[region] = self.part(packed)
+        return self._regions[region]
 
 
 def _pack_timeline(picture: Picture) -> dict:

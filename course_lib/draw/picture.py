@@ -39,32 +39,19 @@ class Series:
 
 
 @dataclass(frozen=True)
-class Picture:
-    """Region trees as bars, one above another, or memory over time; never both.
+class Shown:
+    """What a notebook shows as a drawing and, where images are not shown, as a table.
 
-    A notebook shows the drawing; where images are not shown, the table. `evidence` says where the
-    numbers come from: ``"measured"`` in this JVM now, ``"modelled"`` by the course's model, or
-    ``"recorded"`` and stored with the course.
-
-    Raises ValueError for another kind of evidence and for a region whose kind has no colour.
+    `evidence` says where the numbers come from: ``"measured"`` in this JVM now, ``"modelled"`` by
+    the course's model, or ``"recorded"`` and stored with the course. Raises ValueError for another.
     """
 
     title: str
     evidence: str
-    regions: tuple[Region, ...] = ()
-    one_scale: bool = False
-    series: tuple[Series, ...] = ()
-    events: tuple[tuple[float, str], ...] = ()
-    limits: tuple[tuple[float, str], ...] = ()
 
     def __post_init__(self):
         if self.evidence not in EVIDENCE:
             raise ValueError(f"evidence is one of {', '.join(EVIDENCE)}, not {self.evidence!r}")
-        if bool(self.regions) == bool(self.series):
-            raise ValueError("a picture shows at least one Region, or at least one Series")
-        for root in self.regions:
-            for _, region in root.walk():
-                kind(region.kind)
 
     def figure(self):
         """The drawing as a matplotlib Figure that pyplot knows nothing of."""
@@ -72,25 +59,77 @@ class Picture:
 
         return draw(self)
 
+    def rows(self) -> list[tuple[str, ...]]:
+        """The table's cells, its head first."""
+        raise NotImplementedError(f"{type(self).__name__} does not say what its table holds")
+
+    def tell(self) -> str:
+        """What is seen, in words."""
+        raise NotImplementedError(f"{type(self).__name__} does not say what is seen")
+
     def table(self) -> str:
         """The numbers as a text table."""
         return table(self.rows())
 
-    def rows(self) -> list[tuple[str, ...]]:
-        """The table's cells, its head first."""
-        return _timeline_rows(self) if self.series else _region_rows(self.regions)
-
     def describe(self) -> str:
-        """The picture in words, for those who do not see it."""
-        told = _tell_timeline(self) if self.series else " ".join(map(_tell, self.regions))
+        """The drawing in words, for those who do not see it."""
         title = f"{self.title}: " if self.title else ""
-        return f"{title}{told} ({self.evidence})"
+        return f"{title}{self.tell()} ({self.evidence})"
 
     def png(self) -> bytes:
         """The drawing as a PNG file."""
         from course_lib.draw.figure import png
 
         return png(self.figure())
+
+    def _repr_mimebundle_(self, include=None, exclude=None) -> tuple[dict, dict]:
+        data = {"image/png": base64.b64encode(self.png()).decode(), "text/plain": self.table()}
+        return data, {"image/png": {"alt": self.describe()}}
+
+
+@dataclass(frozen=True)
+class Picture(Shown):
+    """Region trees as bars, one above another, or memory over time; never both.
+
+    Bars may have `marks`, (bytes, name) on the scale of the first tree's root, and below them the
+    names of those `waiting` for memory.
+
+    Raises ValueError for a region whose kind has no colour and for a mark that lies nowhere.
+    """
+
+    regions: tuple[Region, ...] = ()
+    one_scale: bool = False
+    series: tuple[Series, ...] = ()
+    events: tuple[tuple[float, str], ...] = ()
+    limits: tuple[tuple[float, str], ...] = ()
+    marks: tuple[tuple[int, str], ...] = ()
+    waiting: tuple[str, ...] = ()
+
+    def __post_init__(self):
+        super().__post_init__()
+        if bool(self.regions) == bool(self.series):
+            raise ValueError("a picture shows at least one Region, or at least one Series")
+        for root in self.regions:
+            for _, region in root.walk():
+                kind(region.kind)
+        if (self.marks or self.waiting) and not self.regions:
+            raise ValueError("marks and those who wait belong to regions, not to a timeline")
+        for size, name in self.marks:
+            if size < 0:
+                raise ValueError(f"the mark {name!r} lies below zero, at {size} bytes")
+
+    def rows(self) -> list[tuple[str, ...]]:
+        """See `Shown.rows`."""
+        return _timeline_rows(self) if self.series else _region_rows(self)
+
+    def tell(self) -> str:
+        """See `Shown.tell`."""
+        if self.series:
+            return _tell_timeline(self)
+        told = [*map(_tell, self.regions)]
+        told += [f"Mark {name}: {bytes_to_string(size)}." for size, name in self.marks]
+        told += [f"Waiting: {', '.join(self.waiting)}."] * bool(self.waiting)
+        return " ".join(told)
 
     def span(self) -> tuple[float, float, float]:
         """A timeline's highest size, with a little room above, and its first and last moment."""
@@ -100,14 +139,17 @@ class Picture:
         start, end = min(moments), max(moments)
         return 1.08 * highest or 1.0, start, end if end > start else start + 1
 
-    def _repr_mimebundle_(self, include=None, exclude=None) -> tuple[dict, dict]:
-        data = {"image/png": base64.b64encode(self.png()).decode(), "text/plain": self.table()}
-        return data, {"image/png": {"alt": self.describe()}}
 
-
-def picture(region: Region, *, title: str = "", evidence: str = "modelled") -> Picture:
+def picture(
+    region: Region,
+    *,
+    title: str = "",
+    evidence: str = "modelled",
+    marks: Iterable[tuple[int, str]] = (),
+    waiting: Iterable[str] = (),
+) -> Picture:
     """A tree as one bar: parents as frames, children inside, widths to scale."""
-    return Picture(title, evidence, (region,))
+    return Picture(title, evidence, (region,), marks=tuple(marks), waiting=tuple(waiting))
 
 
 def bars(rows: Iterable[Region], *, title: str = "", evidence: str = "modelled") -> Picture:
@@ -168,7 +210,8 @@ def share(part: float, whole: float) -> str:
     return f"{100 * part / whole:.1f} %" if whole else "-"
 
 
-def _region_rows(roots: Sequence[Region]) -> list[tuple[str, ...]]:
+def _region_rows(picture: Picture) -> list[tuple[str, ...]]:
+    roots = picture.regions
     every = [region for root in roots for _, region in root.walk()]
     used, noted = (any(r.used is not None for r in every), any(r.note for r in every))
     rows = [("region", "size", "share", *["used"] * used, *["note"] * noted)]
@@ -181,7 +224,11 @@ def _region_rows(roots: Sequence[Region]) -> list[tuple[str, ...]]:
             if noted:
                 row.append(region.note)
             rows.append(tuple(row))
-    return rows
+    more = [
+        (name, bytes_to_string(size), share(size, roots[0].size)) for size, name in picture.marks
+    ]
+    more += [(f"{name} waits", "", "") for name in picture.waiting]
+    return rows + [(*row, *[""] * (used + noted)) for row in more]
 
 
 def _lines(region: Region, depth: int = 0) -> Iterator[tuple[int, Region]]:

@@ -12,6 +12,7 @@ _HOME_OF = {
     "HeapRegions": "heap_regions",
     "HeapSawtooth": "heap_sawtooth",
     "ProcessMap": "process_map",
+    "Race": "the_race",
     "View": "explorable",
     "predict": "questions",
     "self_test": "questions",

@@ -2,7 +2,8 @@
 
 A subclass says what its controls are and what each state looks like; this module sends that ahead
 to the browser and ``explorable.js`` draws it. Moving a control asks nobody: the views for the
-whole range of every control around the present state are already there.
+whole range of every control around the present state are already there. A view may be a film,
+which then plays in the browser alone.
 """
 
 import base64
@@ -14,11 +15,14 @@ from pathlib import Path
 import anywidget
 import traitlets
 
+from course_lib.draw.film import Film
 from course_lib.draw.message import Sheet
 from course_lib.draw.palette import ALARM, PALETTE
 from course_lib.draw.picture import Picture, table
 
 _HERE = Path(__file__).parent
+# One module in the browser, several files here, the later using the earlier.
+_SCRIPTS = ("elements", "layout", "drawing", "message", "film", "explorable")
 
 
 @dataclass(frozen=True)
@@ -47,13 +51,13 @@ class Control:
 
 @dataclass(frozen=True)
 class View:
-    """What a state looks like: a picture and one sentence, or the reason why there is none.
+    """What a state looks like: a picture or film and one sentence, or why there is none.
 
     `problem` is the complaint with which Spark refuses the state. `facts` are further numbers for
     the table, as (name, text) pairs.
     """
 
-    picture: Picture | None
+    picture: Picture | Film | None
     sentence: str
     facts: tuple[tuple[str, str], ...] = ()
     problem: str = ""
@@ -89,7 +93,7 @@ class Explorable(anywidget.AnyWidget):
     controls: tuple[Control, ...]
     start: Mapping[str, object]
 
-    _esm = _HERE / "explorable.js"
+    _esm = "\n".join((_HERE / f"{name}.js").read_text("utf-8") for name in _SCRIPTS)
     _css = _HERE / "explorable.css"
 
     # Positions of the controls, by name. The browser writes it when a control rests.
@@ -185,7 +189,7 @@ class Explorable(anywidget.AnyWidget):
             ]
             for control in self.controls
         }
-        return {"base": dict(base), "axes": axes, "views": views, "shapes": sheet.shapes}
+        return {"base": dict(base), "axes": axes, "views": views, "parts": sheet.parts}
 
     @staticmethod
     def _pack(view: View, sheet: Sheet) -> dict:

@@ -194,14 +194,14 @@ def test_both_twins_put_every_region_at_the_same_place(browser):
     page = browser.new_page()
     page.goto("about:blank")
     placed = page.evaluate(
-        """async ([source, packed, shapes]) => {
+        """async ([source, packed, parts]) => {
           const url = URL.createObjectURL(new Blob([source], { type: "text/javascript" }));
           const { layout, unpack } = await import(url);
-          return unpack(packed, shapes).trees.map((tree) => layout(tree).map(
+          return unpack(packed, parts).trees.map((tree) => layout(tree).map(
             ({ region, depth, x, y, w, h, frame, overflow }) =>
               [region.name, region.size, depth, frame, [x, y, w, h, overflow]]));
         }""",
-        [module, packed, sheet.shapes],
+        [module, packed, sheet.parts],
     )
     page.close()
     for tree, theirs in zip(TREES, placed, strict=True):

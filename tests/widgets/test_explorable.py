@@ -58,7 +58,7 @@ def test_the_views_for_the_range_of_every_control_are_sent_ahead():
         "full": ["A jug of 2 MiB.", "A jug of 2 MiB."],
     }
     assert len(sent["views"]) == 4  # the present state is on both axes and sent once
-    assert len(sent["shapes"]) == 1
+    assert len(sent["parts"]) == 4  # as many different trees, each of one region
 
 
 def test_when_the_browser_moves_a_control_new_tables_follow():
