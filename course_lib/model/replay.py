@@ -652,7 +652,7 @@ class _Player:
     def region(self) -> Region:
         """The manager's pools, with the blocks in storage and the tasks in execution."""
         root = self.manager.region()
-        if not self.manager.max_off_heap_memory:
+        if root.children[0].kind == "storage":  # there is no off-heap memory
             return replace(root, children=self._filled(root, MemoryMode.ON_HEAP))
         on_heap, off_heap = root.children
         on_heap = replace(on_heap, children=self._filled(on_heap, MemoryMode.ON_HEAP))
