@@ -206,7 +206,7 @@ def _parse(words: list[str]) -> Event:
         if len(options) <= 1:
             if verb == "cache":
                 level = StorageLevel.from_string(options[0] if options else "MEMORY_ONLY")
-                return Cache(BlockId(name), size, level, None if marked is None else int(marked))
+                return Cache(BlockId(name), size, level, marked and _whole_number(marked))
             event = Ask if verb == "ask" else Release
             return event(name, size, _mode(options[0] if options else "ON_HEAP"), marked or "")
     raise ValueError(f"expected `{_USAGE[verb]}`")
@@ -219,6 +219,12 @@ def _take_pair(options: list[str], mark: str) -> str | None:
     _, value = options[-2:]
     del options[-2:]
     return value
+
+
+def _whole_number(text: str) -> int:
+    if not text.isdecimal():
+        raise ValueError(f"expected a whole number after `in`, not {text!r}")
+    return int(text)
 
 
 def _mode(name: str) -> MemoryMode:

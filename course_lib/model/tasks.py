@@ -82,8 +82,8 @@ class TaskMemoryManager:
             raise TypeError(f"spill() returns the bytes it released, not {released!r}")
         if released > 0 and left >= held:
             raise RuntimeError(
-                f"spill() of {consumer} says that it released {released} bytes, but the task "
-                f"holds {left} bytes, as before: Spark would ask it again, for ever"
+                f"spill() of {type(consumer).__name__} says that it released {released} bytes, "
+                f"but the task holds {left}, no less than before: Spark would ask again, for ever"
             )
         return released > 0
 
@@ -157,7 +157,7 @@ class MemoryConsumer:
     def free_memory(self, size: int) -> None:
         """Give bytes back. Raises ValueError for more than it holds."""
         if checked(size) > self.used:
-            raise ValueError(f"{self} holds {self.used} bytes, so it cannot free {size}")
+            raise ValueError(f"a consumer that holds {self.used} bytes cannot free {size}")
         self.used -= size
         self.task_memory_manager.release_execution_memory(size, self)
 
