@@ -3,7 +3,7 @@
 import pytest
 from hypothesis import settings
 
-from course_lib.spark import Oracle, SparkRefusal
+from course_lib.spark import MemoryOracle, Oracle, SparkRefusal
 
 # The same examples each time, so that CI says the same twice; --hypothesis-profile=thorough looks
 # for new ones.
@@ -24,6 +24,13 @@ settings.load_profile("quick")
 def oracle():
     """Spark's own classes in a JVM that all tests of this run share."""
     with Oracle() as oracle:
+        yield oracle
+
+
+@pytest.fixture(scope="session")
+def memory_oracle():
+    """Spark's memory manager and memory store, to be played on, in a JVM that tests share."""
+    with MemoryOracle() as oracle:
         yield oracle
 
 

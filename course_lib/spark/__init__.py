@@ -10,6 +10,7 @@ _NAMES = {
     "autopsy": ("ContainerWatcher", "Remains"),
     "java": ("Java", "NoJavaError", "find_java", "java_env"),
     "jvm": ("Jvm", "JvmDiedError", "JvmOutOfMemoryError"),
+    "memory_oracle": ("MemoryOracle",),
     "oracle": ("Oracle",),
     "refusal": ("SparkRefusal",),
     "session": (
