@@ -251,8 +251,7 @@ class UnifiedMemoryManager(MemoryManager):
         """
         self.assert_invariants()
         checked(num_bytes)
-        execution, storage = self.execution_pool(mode), self.storage_pool(mode)
-        region, max_memory = self._storage_region_size(mode), self._max_memory(mode)
+        execution, storage, region, max_memory = self._in_mode(mode)
 
         def maybe_grow_execution_pool(extra_memory_needed: int) -> None:
             if extra_memory_needed > 0:
@@ -277,9 +276,9 @@ class UnifiedMemoryManager(MemoryManager):
         checked(num_bytes)
         if mode is OFF_HEAP and not self._stores_off_heap:
             raise ValueError(f"Spark {self.spark_version} keeps no blocks off-heap; 2.0 does")
-        execution, storage = self.execution_pool(mode), self.storage_pool(mode)
-        max_memory = self._max_memory(mode) - execution.memory_used
-        if num_bytes > max(0, max_memory - self._unmanaged_memory_used[mode]):
+        execution, storage, _, max_memory = self._in_mode(mode)
+        available = max_memory - execution.memory_used - self._unmanaged_memory_used[mode]
+        if num_bytes > max(0, available):
             return False  # it can never fit, so nothing is evicted for it
         missing = num_bytes - storage.memory_free
         if missing > 0:
@@ -327,13 +326,21 @@ class UnifiedMemoryManager(MemoryManager):
         if on_heap != self.max_heap_memory or off_heap != self.max_off_heap_memory:
             raise AssertionError(f"pools of {on_heap} and {off_heap} bytes do not add up")
 
-    def _max_memory(self, mode: MemoryMode) -> int:
-        return self.max_heap_memory if mode is ON_HEAP else self.max_off_heap_memory
-
-    def _storage_region_size(self, mode: MemoryMode) -> int:
+    def _in_mode(self, mode: MemoryMode) -> tuple[ExecutionMemoryPool, StorageMemoryPool, int, int]:
+        """Execution pool, storage pool, size of the storage region, and of both pools together."""
         if mode is ON_HEAP:
-            return self.on_heap_storage_region_size
-        return self.off_heap_storage_region_size
+            return (
+                self.on_heap_execution_memory_pool,
+                self.on_heap_storage_memory_pool,
+                self.on_heap_storage_region_size,
+                self.max_heap_memory,
+            )
+        return (
+            self.execution_pool(mode),
+            self.storage_pool(mode),
+            self.off_heap_storage_region_size,
+            self.max_off_heap_memory,
+        )
 
 
 class StaticMemoryManager(MemoryManager):
