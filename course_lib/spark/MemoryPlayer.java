@@ -1,6 +1,7 @@
 import java.lang.management.LockInfo;
 import java.lang.management.ManagementFactory;
 import java.lang.management.ThreadInfo;
+import java.lang.reflect.Constructor;
 import java.lang.reflect.Field;
 import java.lang.reflect.InvocationHandler;
 import java.lang.reflect.InvocationTargetException;
@@ -16,8 +17,8 @@ import java.util.Map;
 import java.util.TreeMap;
 
 import com.fasterxml.jackson.databind.ObjectMapper;
-import org.apache.logging.log4j.Level;
-import org.apache.logging.log4j.core.config.Configurator;
+import org.apache.log4j.Level;
+import org.apache.log4j.Logger;
 import org.apache.spark.SparkConf;
 import org.apache.spark.memory.ExecutionMemoryPool;
 import org.apache.spark.memory.MemoryConsumer;
@@ -34,10 +35,7 @@ import org.apache.spark.storage.BlockInfoManager;
 import org.apache.spark.storage.StorageLevel;
 import org.apache.spark.storage.memory.BlockEvictionHandler;
 import org.apache.spark.storage.memory.DeserializedMemoryEntry;
-import org.apache.spark.storage.memory.MemoryEntry;
-import org.apache.spark.storage.memory.MemoryEntryBuilder;
 import org.apache.spark.storage.memory.MemoryStore;
-import org.apache.spark.storage.memory.ValuesHolder;
 import org.apache.spark.unsafe.memory.MemoryBlock;
 import org.apache.spark.util.io.ChunkedByteBuffer;
 import scala.Function0;
@@ -69,7 +67,7 @@ public class MemoryPlayer {
     /** Spark sets up its log when it first uses it; from then on only errors go there. */
     public MemoryPlayer() {
         manager();
-        Configurator.setRootLevel(Level.ERROR);
+        Logger.getRootLogger().setLevel(Level.ERROR);
     }
 
     /** Plays one sequence; text in and text out are JSON. */
@@ -113,11 +111,10 @@ public class MemoryPlayer {
 
     /** One memory manager with everything around it, from the first call to the last. */
     private static class Game {
-        final UnifiedMemoryManager manager;
+        final MemoryManager manager;
         final MemoryStore store;
         final BlockInfoManager locks;
         final LinkedHashMap entries;
-        final Method putIterator;
         final Unmanaged unmanaged;
         final LinkedHashSet onDisk = new LinkedHashSet();
         final Map contents = new HashMap();
@@ -139,12 +136,13 @@ public class MemoryPlayer {
             }
             this.unmanaged = unmanaged;
             calls = (List) sequence.get("calls");
-            manager = new UnifiedMemoryManager(
+            manager = (MemoryManager) made(
+                Class.forName("org.apache.spark.memory." + sequence.get("manager")),
                 conf,
-                number(sequence.get("max_heap_memory")),
-                number(sequence.get("on_heap_storage_region_size")),
+                number(((List) sequence.get("sizes")).get(0)),
+                number(((List) sequence.get("sizes")).get(1)),
                 (int) number(sequence.get("num_cores")));
-            locks = new BlockInfoManager(false);
+            locks = (BlockInfoManager) made(BlockInfoManager.class, false);
             final Game game = this;
             store = new MemoryStore(conf, locks, SERIALIZERS, manager, new BlockEvictionHandler() {
                 public StorageLevel dropFromMemory(BlockId id, Function0 data, ClassTag tag) {
@@ -153,7 +151,6 @@ public class MemoryPlayer {
             });
             manager.setMemoryStore(store);
             entries = (LinkedHashMap) method(MemoryStore.class, "entries").invoke(store);
-            putIterator = method(MemoryStore.class, "putIterator");
         }
 
         /** Has the calls played by one thread, and by a fresh one whenever that one waits. */
@@ -334,7 +331,9 @@ public class MemoryPlayer {
 
         /** doPutBytes and doPutIterator. */
         boolean put(BlockId id, Content content, StorageLevel level) throws Exception {
-            if (!locks.lockNewBlockForWriting(id, new BlockInfo(level, ANY, false), false)) {
+            BlockInfo info = new BlockInfo(level, ANY, false);
+            Method lock = method(BlockInfoManager.class, "lockNewBlockForWriting");
+            if (!(Boolean) lock.invoke(locks, fitting(lock.getParameterTypes(), id, info, false))) {
                 locks.unlock(id, Option.empty());
                 throw new IllegalArgumentException(
                     "requirement failed: Block " + id + " is already present in the MemoryStore");
@@ -370,8 +369,8 @@ public class MemoryPlayer {
             }
             Either result;
             try {
-                result = (Either) putIterator.invoke(
-                    store, id, content.iterator(), ANY, mode, new Values(mode));
+                result = (Either) method(MemoryStore.class, "putIterator").invoke(
+                    store, id, content.iterator(), ANY, mode, new Values(mode).holder());
             } catch (InvocationTargetException wrapped) {
                 if (wrapped.getCause() instanceof Error) {
                     throw (Error) wrapped.getCause();
@@ -498,7 +497,7 @@ public class MemoryPlayer {
             state.put("page_size", manager.pageSizeBytes());
             Map used = new TreeMap();
             for (Object consumer : consumers.values()) {
-                used.put(((Consumer) consumer).name, ((Consumer) consumer).getUsed());
+                used.put(((Consumer) consumer).name, ((Consumer) consumer).held());
             }
             state.put("consumers", used);
             return state;
@@ -608,7 +607,7 @@ public class MemoryPlayer {
     }
 
     /** Values of exactly the size that they say: each value is its size. */
-    private static class Values implements ValuesHolder, MemoryEntryBuilder {
+    private static class Values implements InvocationHandler {
         final MemoryMode mode;
         long size = 0;
 
@@ -616,24 +615,24 @@ public class MemoryPlayer {
             this.mode = mode;
         }
 
-        public void storeValue(Object value) {
-            size += number(value);
+        /** A ValuesHolder and a MemoryEntryBuilder, which Spark has since 2.4. */
+        Object holder() throws Exception {
+            Class holder = Class.forName("org.apache.spark.storage.memory.ValuesHolder");
+            Class builder = Class.forName("org.apache.spark.storage.memory.MemoryEntryBuilder");
+            return Proxy.newProxyInstance(
+                holder.getClassLoader(), new Class[] {holder, builder}, this);
         }
 
-        public long estimatedSize() {
-            return size;
-        }
-
-        public MemoryEntryBuilder getBuilder() {
-            return this;
-        }
-
-        public long preciseSize() {
-            return size;
-        }
-
-        public MemoryEntry build() {
-            return new DeserializedMemoryEntry(new Object[0], size, mode, ANY);
+        public Object invoke(Object self, Method method, Object[] arguments) throws Exception {
+            switch (method.getName()) {
+                case "storeValue": size += number(arguments[0]); return null;
+                case "estimatedSize": return size;
+                case "getBuilder": return self;
+                case "preciseSize": return size;
+                case "build":
+                    return made(DeserializedMemoryEntry.class, new Object[0], size, mode, ANY);
+                default: throw new UnsupportedOperationException(method.getName());
+            }
         }
     }
 
@@ -664,7 +663,7 @@ public class MemoryPlayer {
         int place = -1;
 
         Consumer(Game game, Task owner, long name, MemoryMode mode, String habit) {
-            super(owner.memory, mode);
+            super(owner.memory, owner.memory.pageSizeBytes(), mode);
             this.game = game;
             this.owner = owner;
             this.name = name;
@@ -704,6 +703,10 @@ public class MemoryPlayer {
             MemoryBlock block = allocatePage(required);
             game.pages.put(page, new Object[] {this, block});
             return block.size();
+        }
+
+        long held() {
+            return getUsed();
         }
 
         void giveBack(MemoryBlock page) {
@@ -771,6 +774,36 @@ public class MemoryPlayer {
 
     private static BlockId block(Object name) {
         return BlockId.apply((String) name);
+    }
+
+    /** A new object of a class whose constructor has changed from Spark to Spark. */
+    private static Object made(Class of, Object... arguments) throws Exception {
+        for (Constructor constructor : of.getConstructors()) {
+            Object[] fitting = fitting(constructor.getParameterTypes(), arguments);
+            if (fitting != null) {
+                return constructor.newInstance(fitting);
+            }
+        }
+        throw new IllegalArgumentException(of + " is made of something else");
+    }
+
+    /** The arguments that these parameters take, without those that only later Sparks know. */
+    private static Object[] fitting(Class[] parameters, Object... arguments) {
+        Object[] fitting = new Object[parameters.length];
+        int found = 0;
+        for (Object argument : arguments) {
+            if (found < parameters.length && takes(parameters[found], argument)) {
+                fitting[found++] = argument;
+            }
+        }
+        return found == parameters.length ? fitting : null;
+    }
+
+    private static boolean takes(Class parameter, Object argument) {
+        return parameter.isInstance(argument)
+            || parameter == long.class && argument instanceof Long
+            || parameter == int.class && argument instanceof Integer
+            || parameter == boolean.class && argument instanceof Boolean;
     }
 
     /** The method of this name, opened; Scala may have put its class's name before it. */

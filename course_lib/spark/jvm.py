@@ -184,7 +184,8 @@ class Jvm:
     `direct` ``-XX:MaxDirectMemorySize``, `metaspace` ``-XX:MaxMetaspaceSize``; `options` are passed
     on as they are. With `gc_log` the JVM writes one line for each collection to that file. With
     `exit_on_oom` the JVM ends itself at the first OutOfMemoryError, as Spark's executors do. With
-    `spark_jars` Spark's own classes are at hand, at the cost of some 27 MB of heap.
+    `spark_jars` Spark's own classes are at hand, at the cost of some 27 MB of heap; a folder there
+    is that of another Spark's jars, which are then used instead of the installed ones.
 
     The JVM dies with this Python, however that ends: its standard input is a pipe from here.
     Raises ValueError for sizes and collectors that cannot be, JvmDiedError where the JVM refuses.
@@ -202,7 +203,7 @@ class Jvm:
         options: Sequence[str] = (),
         gc_log: str | os.PathLike | None = None,
         exit_on_oom: bool = False,
-        spark_jars: bool = False,
+        spark_jars: bool | Path = False,
     ):
         if collector not in COLLECTORS:
             raise ValueError(f"a collector is one of {', '.join(COLLECTORS)}, not {collector!r}")
@@ -614,7 +615,9 @@ def _not_py4j(record: logging.LogRecord) -> bool:
     return Path(record.pathname).parent.name != "py4j"
 
 
-def _class_path(spark_jars: bool) -> str:
+def _class_path(spark_jars: bool | Path) -> str:
+    if isinstance(spark_jars, Path):
+        return f"{spark_jars}/*"  # with the Py4J and the Janino that it came with
     # Each jar that Java opens costs heap for its index: all of Spark's jars together 27 MB.
     names = ("py4j", "janino", "commons-compiler")
     first = [str(jar) for name in names for jar in SPARK_JARS.glob(f"{name}-*.jar")]

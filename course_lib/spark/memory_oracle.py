@@ -101,10 +101,13 @@ class MemoryOracle:
 
     Tasks, consumers and pages are named by numbers. A consumer's habit says what it releases when
     it is asked to spill: "everything", "half" of what it holds, what is "asked", or "nothing".
+
+    The Spark that plays is the installed one, or the one whose jars lie in the folder `spark_jars`:
+    2.2 or later; unrolling value by value (``put_iterator``) can be played since 2.4.
     """
 
-    def __init__(self):
-        self._process = Jvm("256m", native_memory_tracking=False, spark_jars=True)
+    def __init__(self, spark_jars: Path | None = None):
+        self._process = Jvm("256m", native_memory_tracking=False, spark_jars=spark_jars or True)
 
     def __enter__(self) -> "MemoryOracle":
         self._process.start()
@@ -133,9 +136,30 @@ class MemoryOracle:
         Calls that still wait at the end are interrupted. Off-heap memory is set in `conf`.
         Source: ``UnifiedMemoryManager`` and what it is used with.
         """
+        sizes = (max_heap_memory, on_heap_storage_region_size)
+        return self._play("UnifiedMemoryManager", sizes, calls, num_cores, conf)
+
+    @in_sparks_words()
+    def play_static(
+        self,
+        max_execution_memory: int,
+        max_storage_memory: int,
+        calls: Sequence[tuple],
+        *,
+        num_cores: int = 1,
+        conf: Mapping[str, str] | None = None,
+    ) -> Game:
+        """The same on the memory manager of the past, for jars of Spark 2.4 or earlier.
+
+        Source: ``StaticMemoryManager`` and what it is used with.
+        """
+        sizes = (max_execution_memory, max_storage_memory)
+        return self._play("StaticMemoryManager", sizes, calls, num_cores, conf)
+
+    def _play(self, manager: str, sizes: tuple, calls: Sequence, num_cores: int, conf) -> Game:
         sequence = {
-            "max_heap_memory": max_heap_memory,
-            "on_heap_storage_region_size": on_heap_storage_region_size,
+            "manager": manager,
+            "sizes": sizes,
             "num_cores": num_cores,
             "conf": dict(conf or {}),
             "calls": calls,
