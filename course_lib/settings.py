@@ -84,7 +84,7 @@ SETTINGS = {
             "fraction",
             "0.5",
             "1.6.0",
-            "Share of Spark's memory in which cached blocks are safe from execution.",
+            "Share of Spark's memory up to which execution evicts no cached blocks.",
             requirement=_STORAGE_FRACTION,
         ),
         Setting(

@@ -18,7 +18,7 @@ class Heap:
     """The heap of a driver or an executor and Spark's regions in it, all in bytes.
 
     `max_heap_memory` is the memory that Spark manages, storage and execution together;
-    `on_heap_storage_region_size` is the part in which cached blocks are safe from execution.
+    `on_heap_storage_region_size` is what cached blocks have to exceed before execution evicts any.
     Source: ``UnifiedMemoryManager.getMaxMemory`` and ``UnifiedMemoryManager.apply``.
     """
 

@@ -35,7 +35,8 @@ def heap_regions(state) -> View:
     sentence = (
         f"Of {bytes_to_string(promised)}, Spark manages "
         f"{bytes_to_string(found.max_heap_memory)}, which is what its UI calls storage memory; "
-        f"cached blocks are safe from execution in {part} of the heap you asked for."
+        "execution evicts cached blocks only while they take more than "
+        f"{part} of the heap you asked for."
     )
     facts = (("Runtime.maxMemory", bytes_to_string(found.system_memory)),)
     owner = "an executor" if state["role"] == "executor" else "the driver"

@@ -32,10 +32,10 @@ def test_each_control_reaches_the_model():
     assert region == expected.region()
 
 
-def test_the_sentence_says_what_the_ui_shows_and_how_little_of_it_is_safe():
+def test_the_sentence_says_what_the_ui_shows_and_what_execution_leaves_alone():
     told = view(memory="1g").sentence
     assert told.startswith("Of 1024.0 MiB, Spark manages 434.4 MiB, which is what its UI calls")
-    assert "in 21.2 % of the heap" in told
+    assert "only while they take more than 21.2 % of the heap" in told
 
 
 @pytest.mark.parametrize(
