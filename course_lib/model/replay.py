@@ -372,14 +372,18 @@ def replay(manager: MemoryManager, events: str | Iterable[Event]) -> "Film":
     Raises TraceError for a trace that cannot be read and for an event that cannot happen, such as
     reading a block that was never cached; ValueError for a manager that is in use.
     """
-    return Film(manager, parse_trace(events) if isinstance(events, str) else tuple(events))
+    return Film(manager, _events(events))
 
 
-def score(manager: MemoryManager, events: Sequence[Event]) -> Score:
+def score(manager: MemoryManager, events: str | Iterable[Event]) -> Score:
     """What the trace costs in the end: as ``replay(manager, events)[-1].score``, and faster."""
     player = _Player(manager)
-    deque(player.play(events), maxlen=0)
+    deque(player.play(_events(events)), maxlen=0)
     return player.score
+
+
+def _events(trace: str | Iterable[Event]) -> tuple[Event, ...]:
+    return parse_trace(trace) if isinstance(trace, str) else tuple(trace)
 
 
 class Film(Sequence):
