@@ -9,11 +9,12 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
+from matplotlib.patheffects import withStroke
 
 from course_lib.draw.film import Film, Shot
 from course_lib.draw.layout import Placed, extent, layout, strips
 from course_lib.draw.palette import ALARM, GROUND, Kind, kind
-from course_lib.draw.picture import Picture, Shown, moment_ticks, size_ticks
+from course_lib.draw.picture import Picture, Shown, held_text, moment_ticks, size_ticks
 from course_lib.model.region import Region
 from course_lib.units import bytes_to_string
 
@@ -22,6 +23,7 @@ MARGIN = 0.1
 STRIP = 0.26
 LINE = 0.2
 SMALL_LINE = 0.145
+HOLDER = 0.2
 MARKED = 0.36  # of a bar's height, from below: above it there are labels
 TITLE, NAME, SMALL = 11, 9, 8  # points
 INK, FAINT = "#1f2328", "#57606a"
@@ -174,11 +176,20 @@ def _write_upwards(axes: Axes, text: str, room: Room, ink: str) -> bool:
 
 
 def _draw_notes(axes: Axes, picture: Picture, scale: int, room: Room) -> float:
-    """Marks on a bar, and below it who waits; return where they end."""
+    """Who holds a bar, marks on it, and below it who waits; return where they end."""
     bottom, taken = room.y + room.h, room.x
+    for name, held, wanted in picture.holders:
+        _draw_holder(
+            axes,
+            f"{name}  {held_text(held, wanted)}",
+            (held / scale, wanted / scale),
+            Room(room.x, bottom + 0.05, room.w, HOLDER),
+        )
+        bottom += 0.05 + HOLDER
+    marked = bottom - room.y - room.h if picture.holders else MARKED
     for size, name in sorted(picture.marks):
         x = room.x + room.w * size / scale
-        ends = (bottom - MARKED, bottom + 0.05)
+        ends = (bottom - marked, bottom + 0.05)
         axes.plot([x, x], ends, color=GROUND.light, linewidth=3, zorder=4)
         axes.plot([x, x], ends, color=INK, linewidth=1.2, linestyle=(0, (4, 2)), zorder=5)
         label = axes.text(x, bottom + LINE * 0.7, name, size=SMALL, color=INK, va="center")
@@ -202,6 +213,21 @@ def _draw_notes(axes: Axes, picture: Picture, scale: int, room: Room) -> float:
         axes.add_patch(Rectangle((x, bottom + 0.06), width, 0.18, linewidth=1.2, **hollow))
         x += width + 0.06
     return bottom + 0.28
+
+
+def _draw_holder(axes: Axes, text: str, shares: tuple[float, float], room: Room) -> None:
+    """A thin bar: what somebody holds filled, what they wait for hollow."""
+    x, y, w, h = room
+    held, wanted = (share * w for share in shares)
+    colour = kind("execution").light
+    axes.add_patch(Rectangle((x, y), w, h, facecolor=GROUND.light, edgecolor="#c3cad1"))
+    axes.add_patch(Rectangle((x, y), held, h, facecolor=colour, linewidth=0))
+    hollow = {"fill": False, "edgecolor": colour, "linestyle": "--", "linewidth": 1.2}
+    axes.add_patch(Rectangle((x + held, y), min(wanted, w - held), h, **hollow))
+    axes.text(
+        x + w - 0.06, y + h / 2, text, size=SMALL, color=INK, ha="right", va="center", zorder=6,
+        path_effects=[withStroke(linewidth=3, foreground=GROUND.light)],
+    )  # fmt: skip
 
 
 def _draw_strip(figure: Figure, film: Film) -> Figure:

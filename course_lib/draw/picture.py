@@ -91,10 +91,11 @@ class Shown:
 class Picture(Shown):
     """Region trees as bars, one above another, or memory over time; never both.
 
-    Bars may have `marks`, (bytes, name) on the scale of the first tree's root, and below them the
-    names of those `waiting` for memory.
+    Under the first tree, and on its scale, there may be one thin bar for each of the `holders`, who
+    hold a part of it and may wait for more: (name, bytes held, bytes waited for). `marks`, (bytes,
+    name), lie on these bars or else on the tree. Below are the names of those `waiting`.
 
-    Raises ValueError for a region whose kind has no colour and for a mark that lies nowhere.
+    Raises ValueError for a region whose kind has no colour and for bytes below zero.
     """
 
     regions: tuple[Region, ...] = ()
@@ -103,6 +104,7 @@ class Picture(Shown):
     events: tuple[tuple[float, str], ...] = ()
     limits: tuple[tuple[float, str], ...] = ()
     marks: tuple[tuple[int, str], ...] = ()
+    holders: tuple[tuple[str, int, int], ...] = ()
     waiting: tuple[str, ...] = ()
 
     def __post_init__(self):
@@ -112,11 +114,14 @@ class Picture(Shown):
         for root in self.regions:
             for _, region in root.walk():
                 kind(region.kind)
-        if (self.marks or self.waiting) and not self.regions:
-            raise ValueError("marks and those who wait belong to regions, not to a timeline")
-        for size, name in self.marks:
+        if (self.marks or self.holders or self.waiting) and not self.regions:
+            raise ValueError("marks, holders and those who wait go with regions, not a timeline")
+        for name, size in [
+            *((name, size) for size, name in self.marks),
+            *((name, min(held, wanted)) for name, held, wanted in self.holders),
+        ]:
             if size < 0:
-                raise ValueError(f"the mark {name!r} lies below zero, at {size} bytes")
+                raise ValueError(f"{name!r} is below zero, at {size} bytes")
 
     def rows(self) -> list[tuple[str, ...]]:
         """See `Shown.rows`."""
@@ -127,7 +132,8 @@ class Picture(Shown):
         if self.series:
             return _tell_timeline(self)
         told = [*map(_tell, self.regions)]
-        told += [f"Mark {name}: {bytes_to_string(size)}." for size, name in self.marks]
+        told += [f"{name} holds {held_text(held, more)}." for name, held, more in self.holders]
+        told += [f"Mark: {name}." for size, name in self.marks]
         told += [f"Waiting: {', '.join(self.waiting)}."] * bool(self.waiting)
         return " ".join(told)
 
@@ -229,6 +235,12 @@ def _region_rows(picture: Picture) -> list[tuple[str, ...]]:
     ]
     more += [(f"{name} waits", "", "") for name in picture.waiting]
     return rows + [(*row, *[""] * (used + noted)) for row in more]
+
+
+def held_text(held: int, wanted: int) -> str:
+    """What somebody holds and waits for, as text."""
+    waits = f", waits for {bytes_to_string(wanted)}" if wanted else ""
+    return f"{bytes_to_string(held)}{waits}"
 
 
 def _lines(region: Region, depth: int = 0) -> Iterator[tuple[int, Region]]:

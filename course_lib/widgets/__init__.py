@@ -11,6 +11,8 @@ _HOME_OF = {
     "Explorable": "explorable",
     "HeapRegions": "heap_regions",
     "HeapSawtooth": "heap_sawtooth",
+    "Panel": "explorable",
+    "Playground": "playground",
     "ProcessMap": "process_map",
     "Race": "the_race",
     "View": "explorable",

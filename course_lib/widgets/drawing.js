@@ -3,6 +3,7 @@
 
 const STRIP = 28;
 const LINE = 18;
+const HOLDER = 24; // a thin bar and the gap to the next
 const MARKED = 40; // of a bar's height, from below: above it there are labels
 
 // The pattern of memory that nothing has claimed. Its id is the widget's own: browsers draw nothing
@@ -115,17 +116,29 @@ function drawTrees(view, width, pen) {
   return [svg, top];
 }
 
-// ---- Marks on a bar that ends at `bottom`, and below it who waits ----
+// ---- Who holds a bar that ends at `bottom`, marks on it, and below it who waits ----
 
-function sideNotes({ marks = [], waiting = [] }, scale, width, bottom, pen) {
+function sideNotes({ holders = [], marks = [], waiting = [] }, scale, width, bottom, pen) {
   const things = [];
+  const wide = (size) => (size / scale) * (width - 2);
+  let marked = MARKED;
+  if (holders.length) {
+    holders.forEach(([name, held, wanted, text], i) => {
+      const place = { x: 1, y: bottom + 6 + i * HOLDER, w: wide(held), h: HOLDER - 4 };
+      const rest = Math.min(wide(wanted), width - 2 - wide(held));
+      const key = `holder ${name}`;
+      things.push({ key, holder: `${name}  ${text}`, ...place, wanted: rest, full: width - 2 });
+    });
+    marked = 6 + HOLDER * holders.length;
+    bottom += marked;
+  }
   let taken = 0; // no label reaches into the one to its left
   for (const [size, name] of [...marks].sort((a, b) => a[0] - b[0])) {
-    const [x, wide] = [1 + (size / scale) * (width - 2), pen.width(name)];
-    const label = Math.min(Math.max(x - wide / 2, taken), width - wide);
-    taken = label + wide + 12;
+    const [x, long] = [1 + wide(size), pen.width(name)];
+    const label = Math.min(Math.max(x - long / 2, taken), width - long);
+    taken = label + long + 12;
     const key = `mark ${marks.findIndex((mark) => mark[1] === name)}`;
-    things.push({ key, mark: name, x, y: bottom - MARKED, w: 0, h: MARKED, label });
+    things.push({ key, mark: name, x, y: bottom - marked, w: 0, h: marked, label });
   }
   if (marks.length) bottom += LINE;
   let x = 1 + pen.width("waiting") + 10;
@@ -140,9 +153,17 @@ function sideNotes({ marks = [], waiting = [] }, scale, width, bottom, pen) {
   return { things: things.map((one) => ({ ...one, depth: 99, opacity: 1 })), bottom };
 }
 
-function drawNote({ mark, chip, word, x, y, w, h, label, opacity }, pen) {
+function drawNote(note, pen) {
+  const { holder, mark, chip, word, x, y, w, h, label, opacity } = note;
   let svg;
-  if (mark !== undefined) {
+  if (holder !== undefined) {
+    const dashed = `x="${x + w}" y="${y}" width="${note.wanted}" height="${h}"`;
+    svg =
+      box(x, y, note.full, h, "var(--ex-ground)", "empty") +
+      box(x, y, w, h, pen.fill("execution")) +
+      `<rect class="chip" ${dashed} style="stroke:${pen.fill("execution")}"/>` +
+      text(x + note.full - 6, y + 14, holder, "var(--ex-ink)", "end", ' class="halo"');
+  } else if (mark !== undefined) {
     svg =
       `<line class="mark under" x1="${x}" x2="${x}" y1="${y}" y2="${y + h + 4}"/>` +
       `<line class="mark" x1="${x}" x2="${x}" y1="${y}" y2="${y + h + 4}"/>` +

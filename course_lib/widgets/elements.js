@@ -37,7 +37,7 @@ function makeControl(control, onMove) {
     shown.textContent = control.texts[position];
     input.setAttribute("aria-valuetext", control.texts[position]);
   };
-  return { row, show };
+  return { row, input, show };
 }
 
 function fillTable(table, view) {

@@ -4,7 +4,8 @@
 // positions. While one control at a time moves away from `base`, everything is here already. When
 // a control rests, the new state goes to the kernel and tables around it come back.
 //
-// elements.js, layout.js, drawing.js, message.js and film.js come before this in one module.
+// elements.js, layout.js, drawing.js, message.js, film.js and panels.js come before this in one
+// module.
 
 const REST = 150; // ms without movement after which a control rests
 const PATIENCE = 2000; // ms after which a kernel that has not answered is taken to be absent
@@ -21,6 +22,7 @@ function render({ model, el }) {
   let width = 0; // 0 until the widget is on the page: before that it has neither width nor font
   let brush = null;
   let film = null; // what plays films, once there is one
+  let pressed = false; // a button, and the kernel has not answered yet
 
   const root = element("section", { class: "explorable" });
   root.setAttribute("aria-label", about.title);
@@ -38,6 +40,9 @@ function render({ model, el }) {
   root.append(main);
   if (more.children.length > 1) root.append(more);
 
+  const panels = about.panels.map((panel) => makePanel(panel, press));
+  root.append(...panels.map((panel) => panel.root));
+
   const id = `ex-picture-${++count}`;
   const frame = element("div", { class: "picture" });
   const screen = element("div", { hidden: "" });
@@ -47,13 +52,16 @@ function render({ model, el }) {
   const table = element("table");
   const numbers = element("details", {}, element("summary", {}, "Numbers as a table"), table);
   numbers.addEventListener("toggle", () => numbers.open && fillTable(table, tableOf(shown)));
-  root.append(frame, screen, problem, sentence, status, numbers);
+  const text = makeText();
+  root.append(frame, screen, problem, sentence, numbers, text.root);
+  (panels.length ? frame : numbers).before(status); // what a button led to stands by the buttons
   root.querySelectorAll("summary").forEach(keepKeys);
   el.append(root);
 
   function draw() {
     const view = lookUp(tables, chosen);
     for (const name in controls) controls[name].show(chosen[name]);
+    text.show(tables.text ?? "");
     if (view === null) return false;
     const content = JSON.stringify(view);
     if (content === drawn && width === drawnWidth) return true; // new tables, same picture
@@ -87,7 +95,24 @@ function render({ model, el }) {
       film = makeFilm(id);
       screen.append(film.root);
     }
-    film.load(next, width, brush);
+    film.load(next, width, brush, pressed);
+    pressed = false;
+  }
+
+  // A button of a panel: what it does is for the kernel to say. The film that comes back is shown
+  // at its end.
+  function press(button, positions) {
+    if (kernel === "absent") {
+      status.textContent = "No kernel answers: the buttons need one.";
+      return;
+    }
+    status.textContent = "";
+    pressed = true;
+    model.send({ press: button, with: positions });
+    clearTimeout(waiting);
+    waiting = setTimeout(() => {
+      if (pressed) status.textContent = "No kernel answers yet.";
+    }, PATIENCE);
   }
 
   function move(name, position) {
@@ -143,6 +168,10 @@ function render({ model, el }) {
 
   function onMessage(content) {
     if (content === "here") kernel = "present";
+    if (content.refused) {
+      pressed = false;
+      status.textContent = content.refused;
+    }
   }
 
   const observer = new ResizeObserver(([entry]) => {

@@ -9,7 +9,7 @@ which then plays in the browser alone.
 import base64
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import anywidget
@@ -22,7 +22,7 @@ from course_lib.draw.picture import Picture, table
 
 _HERE = Path(__file__).parent
 # One module in the browser, several files here, the later using the earlier.
-_SCRIPTS = ("elements", "layout", "drawing", "message", "film", "explorable")
+_SCRIPTS = ("elements", "layout", "drawing", "message", "film", "panels", "explorable")
 
 
 @dataclass(frozen=True)
@@ -81,8 +81,24 @@ class View:
         return "\n\n".join([*tables, self.sentence])
 
 
+@dataclass(frozen=True)
+class Panel:
+    """Buttons of an explorable that is played, and the choices that each of them goes with.
+
+    The choices begin at the values in `start`, by name.
+    """
+
+    label: str
+    buttons: tuple[str, ...]
+    fields: tuple[Control, ...] = ()
+    start: Mapping[str, object] = field(default_factory=dict)
+
+
 class Explorable(anywidget.AnyWidget):
     """Controls and a picture that follows them. Subclasses give `title`, `controls` and `view`.
+
+    One that is played, not only looked at, also has `panels` and says in `act` what their buttons
+    do: each press asks the kernel, once. It may have a `text` to take away.
 
     Starting values are keyword arguments, named as the controls are; without one, a control
     starts at the value in `start`. Raises TypeError for a name that no control has and ValueError
@@ -92,6 +108,7 @@ class Explorable(anywidget.AnyWidget):
     title: str
     controls: tuple[Control, ...]
     start: Mapping[str, object]
+    panels: tuple[Panel, ...] = ()
 
     _esm = "\n".join((_HERE / f"{name}.js").read_text("utf-8") for name in _SCRIPTS)
     _css = _HERE / "explorable.css"
@@ -115,6 +132,18 @@ class Explorable(anywidget.AnyWidget):
     def view(self, state: Mapping[str, object]) -> View:
         """What a state looks like. Pure: the same state always gives the same view."""
         raise NotImplementedError(f"{type(self).__name__} does not say what a state looks like")
+
+    def act(self, button: str, values: Mapping[str, object]) -> None:
+        """Do what a button says, with the `values` of its panel's fields.
+
+        Raises ValueError, in words for the reader, for what cannot be done.
+        """
+        raise NotImplementedError(f"{type(self).__name__} does not say what its buttons do")
+
+    @property
+    def text(self) -> str:
+        """What a reader may copy; nothing unless a subclass has something."""
+        return ""
 
     @property
     def state(self) -> dict[str, object]:
@@ -160,9 +189,24 @@ class Explorable(anywidget.AnyWidget):
         return {control.name: positions[control.name] for control in self.controls}
 
     def _answer(self, _widget, content, _buffers) -> None:
-        """The browser asks whether a kernel listens."""
+        """The browser asks whether a kernel listens, or a button was pressed."""
         if content == "anyone there?":
             self.send("here")
+        elif isinstance(content, dict) and "press" in content:
+            self._press(content["press"], content["with"])
+
+    def _press(self, button: str, positions: Sequence[int]) -> None:
+        panel = next(panel for panel in self.panels if button in panel.buttons)
+        values = {
+            one.name: one.values[position]
+            for one, position in zip(panel.fields, positions, strict=True)
+        }
+        try:
+            self.act(button, values)
+        except ValueError as refusal:
+            self.send({"refused": str(refusal)})
+        else:
+            self._follow()
 
     def _follow(self) -> None:
         self._tables = self._tables_for(self._chosen)
@@ -189,7 +233,8 @@ class Explorable(anywidget.AnyWidget):
             ]
             for control in self.controls
         }
-        return {"base": dict(base), "axes": axes, "views": views, "parts": sheet.parts}
+        tables = {"base": dict(base), "axes": axes, "views": views, "parts": sheet.parts}
+        return tables | {"text": self.text} if self.text else tables
 
     @staticmethod
     def _pack(view: View, sheet: Sheet) -> dict:
@@ -205,15 +250,15 @@ class Explorable(anywidget.AnyWidget):
     def _describe_self(self) -> dict:
         return {
             "title": self.title,
-            "controls": [
+            "controls": [_described(control) for control in self.controls],
+            "panels": [
                 {
-                    "name": control.name,
-                    "label": control.label,
-                    "texts": [control.text(value) for value in control.values],
-                    "kind": control.kind,
-                    "more": control.more,
+                    "label": panel.label,
+                    "buttons": list(panel.buttons),
+                    "fields": [_described(one) for one in panel.fields],
+                    "start": [one.index(panel.start[one.name]) for one in panel.fields],
                 }
-                for control in self.controls
+                for panel in self.panels
             ],
             "palette": {
                 name: [kind.light, kind.dark, kind.text("light"), kind.text("dark")]
@@ -231,3 +276,13 @@ class Explorable(anywidget.AnyWidget):
         data["text/plain"] = view.table()
         told = view.picture.describe() if view.picture else f"{view.sentence} {view.problem}"
         return data, metadata | {"image/png": {"alt": f"{self.title}. {told}"}}
+
+
+def _described(control: Control) -> dict:
+    return {
+        "name": control.name,
+        "label": control.label,
+        "texts": [control.text(value) for value in control.values],
+        "kind": control.kind,
+        "more": control.more,
+    }

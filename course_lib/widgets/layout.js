@@ -74,12 +74,12 @@ function shut(one, own, other) {
   while (before && !other.has(before)) before = own.get(before).before;
   const neighbour = other.get(before);
   const x = neighbour ? neighbour.x + neighbour.w : (other.get(one.parent)?.x ?? one.x);
-  return { ...one, x, w: 0, opacity: one.region ? 1 : 0 };
+  return { ...one, x, w: 0, wanted: 0, opacity: one.region ? 1 : 0 };
 }
 
 function mix(one, other, t) {
   const mixed = { ...other };
-  for (const name of ["x", "y", "w", "h", "label", "opacity"]) {
+  for (const name of ["x", "y", "w", "h", "label", "wanted", "opacity"]) {
     if (name in one) mixed[name] = one[name] + (other[name] - one[name]) * t;
   }
   return mixed;

@@ -6,21 +6,22 @@ from dataclasses import replace
 from course_lib.draw.film import Lane, Shot
 from course_lib.draw.picture import picture
 from course_lib.model.region import Region
-from course_lib.model.replay import Film as Frames
-from course_lib.model.replay import Frame, Score
+from course_lib.model.replay import Event, Frame, Score
 from course_lib.units import bytes_to_string
 
 Marks = Sequence[tuple[int, str]]
 
 
-def lanes_of(played: Sequence[tuple[str, Frames, Marks]]) -> tuple[Lane, ...]:
-    """The lanes of one or more replays of a trace, each event at the same step in all of them.
+def lanes_of(
+    played: Sequence[tuple[str, Sequence[Frame], Marks]], events: Sequence[Event]
+) -> tuple[Lane, ...]:
+    """The lanes of one or more replays of `events`, each event at the same step in all of them.
 
     Each replay comes with a name and the marks of its pictures. Where a task wakes up in one replay
     alone, the others stand still, without words.
     """
     lanes: list[list[Shot]] = [[] for _ in played]
-    groups = [by_event(frames) for _, frames, _ in played]
+    groups = [by_event(frames, events) for _, frames, _ in played]
     for at_one_event in zip(*groups, strict=True):
         longest = max(map(len, at_one_event))
         for (_, _, marks), shots, group in zip(played, lanes, at_one_event, strict=True):
@@ -43,12 +44,12 @@ def _scored(shot: Shot, counted: set[str]) -> Shot:
     return replace(shot, score=tuple(pair for pair in shot.score if pair[0] in counted))
 
 
-def by_event(frames: Frames) -> list[list[Frame]]:
-    """The frames of the start and of each event of the trace, with those that follow from it."""
+def by_event(frames: Sequence[Frame], events: Sequence[Event]) -> list[list[Frame]]:
+    """The frames of the start and of each of the events, with those that follow from it."""
     groups: list[list[Frame]] = []
     for frame in frames:
         begun = len(groups) - 1  # events of the trace that have had their turn
-        due = frames.events[begun] if 0 <= begun < len(frames.events) else None
+        due = events[begun] if 0 <= begun < len(events) else None
         if not groups or frame.event is due:
             groups.append([frame])
         else:
@@ -90,3 +91,8 @@ def told(score: Score) -> str:
         if value
     ]
     return ", ".join(costs) or "nothing evicted, spilled or refused, and nobody waited"
+
+
+def storage_region(size: int) -> tuple[int, str]:
+    """The mark of what execution may not evict."""
+    return size, f"storage region {bytes_to_string(size)}"

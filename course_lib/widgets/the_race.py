@@ -7,7 +7,7 @@ from course_lib.model.managers import StaticMemoryManager, UnifiedMemoryManager
 from course_lib.model.replay import TraceError, parse_trace, replay
 from course_lib.units import byte_string_as_bytes, bytes_to_string
 from course_lib.widgets.explorable import Control, Explorable, View
-from course_lib.widgets.stage import lanes_of, told
+from course_lib.widgets.stage import lanes_of, storage_region, told
 
 YOURS = "yours"
 
@@ -85,25 +85,19 @@ def race(trace: str, state: Mapping) -> View:
         unified = UnifiedMemoryManager.from_conf(conf, system_memory=heap)
     except ValueError as refusal:
         return View.refused(refusal)
-    region = unified.on_heap_storage_region_size
     events = parse_trace(trace)
     try:
         played = replay(static, events), replay(unified, events)
     except TraceError as error:
         return View(None, "This trace cannot be played with these settings.", problem=str(error))
-    lanes = lanes_of([
-        ("StaticMemoryManager", played[0], ()),
-        ("UnifiedMemoryManager", played[1], [storage_region(region)]),
-    ])  # fmt: skip
+    marks = [storage_region(unified.on_heap_storage_region_size)]
+    lanes = lanes_of(
+        [("StaticMemoryManager", played[0], ()), ("UnifiedMemoryManager", played[1], marks)], events
+    )
     costs = [told(frames[-1].score) for frames in played]
     sentence = f"At the end, static: {costs[0]}; unified: {costs[1]}."
     title = f"One trace on a heap of {bytes_to_string(heap)}"
     return View(Film(title, "modelled", lanes), sentence)
-
-
-def storage_region(size: int) -> tuple[int, str]:
-    """The mark of what execution may not evict."""
-    return size, f"storage region {bytes_to_string(size)}"
 
 
 class Race(Explorable):
