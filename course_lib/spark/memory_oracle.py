@@ -121,6 +121,12 @@ class MemoryOracle:
     def __exit__(self, *_exception) -> None:
         self._process.stop()
 
+    @property
+    def spark_version(self) -> str:
+        """The version of Spark that plays. Source: ``SPARK_VERSION``."""
+        package = self._process.jvm.java.lang.Class.forName("org.apache.spark.package$")
+        return package.getField("MODULE$").get(None).SPARK_VERSION()
+
     @in_sparks_words()
     def play(
         self,
