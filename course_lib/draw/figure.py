@@ -1,4 +1,4 @@
-"""The matplotlib twin: a Picture or a Film as a Figure, for print, web pages and tests."""
+"""The matplotlib twin: what can be shown as a Figure, for print, web pages and tests."""
 
 import io
 import textwrap
@@ -12,8 +12,9 @@ from matplotlib.patches import Rectangle
 from matplotlib.patheffects import withStroke
 
 from course_lib.draw.film import Film, Shot
+from course_lib.draw.heatmap import Heatmap, scale_of
 from course_lib.draw.layout import Placed, extent, layout, strips
-from course_lib.draw.palette import ALARM, GROUND, Kind, kind
+from course_lib.draw.palette import ALARM, GROUND, SHADES, Kind, kind
 from course_lib.draw.picture import Picture, Shown, held_text, moment_ticks, size_ticks
 from course_lib.model.region import Region
 from course_lib.units import bytes_to_string
@@ -24,17 +25,20 @@ STRIP = 0.26
 LINE = 0.2
 SMALL_LINE = 0.145
 HOLDER = 0.2
+CELL = 0.22
 MARKED = 0.36  # of a bar's height, from below: above it there are labels
 TITLE, NAME, SMALL = 11, 9, 8  # points
 INK, FAINT = "#1f2328", "#57606a"
 
 
 def draw(shown: Shown) -> Figure:
-    """A picture or a film as a Figure on white ground."""
+    """What can be shown, as a Figure on white ground."""
     figure = Figure(figsize=(WIDTH, 1), facecolor=GROUND.light)
     FigureCanvasAgg(figure)
     if isinstance(shown, Film):
         return _draw_strip(figure, shown)
+    if isinstance(shown, Heatmap):
+        return _draw_heatmap(figure, shown)
     return _draw_timeline(figure, shown) if shown.series else _draw_bars(figure, shown)
 
 
@@ -222,8 +226,9 @@ def _draw_holder(axes: Axes, text: str, shares: tuple[float, float], room: Room)
     colour = kind("execution").light
     axes.add_patch(Rectangle((x, y), w, h, facecolor=GROUND.light, edgecolor="#c3cad1"))
     axes.add_patch(Rectangle((x, y), held, h, facecolor=colour, linewidth=0))
-    hollow = {"fill": False, "edgecolor": colour, "linestyle": "--", "linewidth": 1.2}
-    axes.add_patch(Rectangle((x + held, y), min(wanted, w - held), h, **hollow))
+    if wanted:
+        hollow = {"fill": False, "edgecolor": colour, "linestyle": "--", "linewidth": 1.2}
+        axes.add_patch(Rectangle((x + held, y), min(wanted, w - held), h, **hollow))
     axes.text(
         x + w - 0.06, y + h / 2, text, size=SMALL, color=INK, ha="right", va="center", zorder=6,
         path_effects=[withStroke(linewidth=3, foreground=GROUND.light)],
@@ -291,6 +296,46 @@ def _draw_legend(axes: Axes, legend: Counter[tuple[Kind, str]], y: float) -> flo
         axes.add_patch(Rectangle((x, y + 0.04), 0.14, 0.12, **swatch))
         x += width
     return y + LINE if legend else y
+
+
+def _draw_heatmap(figure: Figure, shown: Heatmap) -> Figure:
+    axes = _sheet(figure)
+    top = MARGIN + _draw_title(axes, shown)
+    _small(axes, f"{shown.y.name} (down)", MARGIN, top + 0.08)
+    left = MARGIN + 0.15 + max(_small_width(axes, value) for value in shown.y.values)
+    width = (WIDTH - MARGIN - left) / len(shown.x.values)
+    y = top + 0.2
+    longest = max(_small_width(axes, shown.text(value)) for row in shown.values for value in row)
+    for name, row in zip(shown.y.values, shown.values, strict=True):
+        _small(axes, name, left - 0.08, y + CELL / 2, ha="right")
+        for i, value in enumerate(row):
+            shade, x = SHADES[shown.level(value)], left + i * width
+            axes.add_patch(Rectangle((x, y), width, CELL, facecolor=shade.light, linewidth=0))
+            if shown.framed and value == shown.least:
+                inside = (x + 0.02, y + 0.02), width - 0.04, CELL - 0.04
+                axes.add_patch(Rectangle(*inside, fill=False, edgecolor=INK, linewidth=0.8))
+            if longest < width - 0.05:
+                ink = {"color": shade.text("light"), "ha": "center"}
+                _small(axes, shown.text(value), x + width / 2, y + CELL / 2, **ink)
+        y += CELL
+    every = 1 + int(max(_small_width(axes, value) for value in shown.x.values) / (width - 0.03))
+    for i in range(0, len(shown.x.values), every):
+        _small(axes, shown.x.values[i], left + (i + 0.5) * width, y + 0.1, ha="center")
+    _small(axes, f"{shown.x.name} (across)", WIDTH - MARGIN, y + 0.27, ha="right")
+    legend = Counter({(SHADES[shown.level(v)], shown.text(v)): 1 for v in scale_of(shown)})
+    return _cut(figure, axes, _draw_legend(axes, legend, y + 0.4) + MARGIN)
+
+
+def _small(axes: Axes, text: str, x: float, y: float, **font):
+    return axes.text(x, y, text, **({"size": SMALL, "color": INK, "va": "center"} | font))
+
+
+def _small_width(axes: Axes, text: str) -> float:
+    """The width of small text, which is not drawn."""
+    label = _small(axes, text, 0, 0)
+    width = _width(axes, label)
+    label.remove()
+    return width
 
 
 def _draw_timeline(figure: Figure, picture: Picture) -> Figure:

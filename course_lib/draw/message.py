@@ -3,6 +3,7 @@
 import json
 
 from course_lib.draw.film import Film, Shot
+from course_lib.draw.heatmap import Heatmap, scale_of
 from course_lib.draw.picture import Picture, Series, Shown, held_text, moment_ticks, size_ticks
 from course_lib.model.region import Region
 from course_lib.units import bytes_to_string
@@ -11,7 +12,7 @@ FINE = 1000  # a timeline's width and height in the whole numbers of a message
 
 
 class Sheet:
-    """Packs pictures and films, writing what they have in common only once.
+    """Packs what can be shown, writing what they have in common only once.
 
     That is what `parts` holds; messages name a part by its place. Trees that share branches, as
     those of a film do, share their parts. A region is packed as [name, kind, size, text, places of
@@ -40,9 +41,22 @@ class Sheet:
                 for lane in shown.lanes
             ]
             return packed | {"film": {"scale": shown.scale, "lanes": lanes}}
+        if isinstance(shown, Heatmap):
+            return packed | {"heat": self._heat(shown)}
         if shown.series:
             return packed | {"timeline": _pack_timeline(shown)}
         return packed | {"one_scale": shown.one_scale} | self._bars(shown)
+
+    def _heat(self, shown: Heatmap) -> dict:
+        """Each cell as [shade, place of its text]."""
+        cells = [
+            [[shown.level(value), self.part(shown.text(value))] for value in row]
+            for row in shown.values
+        ]
+        scale = [(shown.level(value), shown.text(value)) for value in scale_of(shown)]
+        axes = {"x": [shown.x.name, shown.x.values], "y": [shown.y.name, shown.y.values]}
+        least = shown.text(shown.least) if shown.framed else None
+        return json.loads(json.dumps(axes | {"cells": cells, "scale": scale, "least": least}))
 
     def _shot(self, shot: Shot) -> int:
         score = [list(pair) for pair in shot.score]

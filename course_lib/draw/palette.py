@@ -59,6 +59,12 @@ def contrast(one: str, other: str) -> float:
     return (lighter + 0.05) / (darker + 0.05)
 
 
+def _mixed(one: str, other: str, part: float) -> str:
+    """A colour (#rrggbb) between two: `part` of the way from one to the other."""
+    ends = [[int(colour[i : i + 2], 16) for i in (1, 3, 5)] for colour in (one, other)]
+    return "#" + "".join(f"{round(a + (b - a) * part):02x}" for a, b in zip(*ends, strict=True))
+
+
 def _luminance(colour: str) -> float:
     red, green, blue = linear_rgb(colour)
     return 0.2126 * red + 0.7152 * green + 0.0722 * blue
@@ -68,3 +74,15 @@ def linear_rgb(colour: str) -> tuple[float, float, float]:
     """The light of a colour (#rrggbb): sRGB without its gamma, each part from 0 to 1."""
     parts = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
     return tuple(p / 12.92 if p <= 0.04045 else ((p + 0.055) / 1.055) ** 2.4 for p in parts)
+
+
+# From nothing to the most there is: one hue, so that lightness alone orders them for every sight.
+SHADES = tuple(
+    Kind(
+        f"{5 * step} %",
+        _mixed(GROUND.light, ALARM.light, step / 20),
+        _mixed(GROUND.dark, ALARM.dark, step / 20),
+        "A share of the largest number in a heat map.",
+    )
+    for step in range(21)
+)

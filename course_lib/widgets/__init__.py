@@ -6,15 +6,19 @@ The names below are loaded when first used, so that importing this package costs
 from course_lib.lazy import loaded_on_use
 
 _HOME_OF = {
+    "CacheShelf": "cache_shelf",
     "ContainerBuilder": "container_builder",
     "Control": "explorable",
     "Explorable": "explorable",
     "HeapRegions": "heap_regions",
     "HeapSawtooth": "heap_sawtooth",
+    "Landscape": "landscape",
+    "OnHeapOffHeap": "on_heap_off_heap",
     "Panel": "explorable",
     "Playground": "playground",
     "ProcessMap": "process_map",
     "Race": "the_race",
+    "TasksAtOnePool": "tasks_at_one_pool",
     "View": "explorable",
     "predict": "questions",
     "self_test": "questions",

@@ -22,6 +22,8 @@ function pen(palette, font, hatch) {
   return {
     patterns: hatching(hatch),
     hatch: `url(#${hatch})`,
+    shade: (level) => `light-dark(${palette.shades[level].slice(0, 2)})`,
+    onShade: (level) => `light-dark(${palette.shades[level].slice(2)})`,
     fill: (kind) => `light-dark(${palette[kind][0]},${palette[kind][1]})`,
     ink: (kind) => `light-dark(${palette[kind][2]},${palette[kind][3]})`,
     width(text) {
@@ -251,4 +253,47 @@ function drawTimeline({ timeline }, width, pen) {
     at += pen.width(label) + 40;
   }
   return [svg, bottom + 26];
+}
+
+// ---- Heat maps ----
+
+const CELL = 22;
+
+function drawHeat({ heat }, width, pen) {
+  const [[across, xs], [down, ys]] = [heat.x, heat.y];
+  const left = 18 + Math.max(...ys.map(pen.width));
+  const wide = (width - left - 1) / xs.length;
+  const fits = Math.max(...heat.cells.flat().map(([, told]) => pen.width(told))) < wide - 4;
+  const top = 22;
+  let svg = text(1, 14, `${down} (down)`, "var(--ex-faint)", "start");
+  heat.cells.forEach((row, j) => {
+    const y = top + j * CELL;
+    svg += text(left - 8, y + 15, ys[j], "var(--ex-ink)", "end");
+    row.forEach(([shade, told], i) => {
+      const x = left + i * wide;
+      const least = told === heat.least;
+      const where = `${down} ${ys[j]}, ${across} ${xs[i]}: ${told}`;
+      svg += `<g>${box(x, y, wide, CELL, pen.shade(shade), "cell")}`;
+      if (least) svg += `<rect class="least" x="${x + 2}" y="${y + 2}" width="${wide - 4}" height="${CELL - 4}"/>`;
+      if (fits) svg += text(x + wide / 2, y + 15, told, pen.onShade(shade));
+      svg += `<title>${escaped(where)}</title></g>`;
+    });
+  });
+  let bottom = top + CELL * ys.length;
+  const every = 1 + Math.floor(Math.max(...xs.map(pen.width)) / (wide - 4));
+  xs.forEach((name, i) => {
+    if (i % every === 0) svg += text(left + (i + 0.5) * wide, bottom + 15, name, "var(--ex-ink)");
+  });
+  svg += text(width - 1, bottom + 32, `${across} (across)`, "var(--ex-faint)", "end");
+  let x = 1;
+  for (const [shade, told] of heat.scale) {
+    svg += box(x, bottom + 42, 12, 12, pen.shade(shade), "region");
+    svg += text(x + 18, bottom + 52, told, "var(--ex-ink)", "start");
+    x += pen.width(told) + 36;
+  }
+  if (heat.least !== null) {
+    svg += `<rect class="least" x="${x}" y="${bottom + 42}" width="12" height="12"/>`;
+    svg += text(x + 18, bottom + 52, "the least", "var(--ex-ink)", "start");
+  }
+  return [svg, bottom + 62];
 }

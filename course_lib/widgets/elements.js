@@ -50,6 +50,7 @@ function fillTable(table, view) {
 function tableOf(view) {
   const facts = view.facts ?? [];
   if (view.film) return tableOfFilm(view.film, facts);
+  if (view.heat) return tableOfHeat(view.heat);
   if (!view.trees) return { head: [], rows: facts };
   const rows = [];
   const walk = (region, depth, root) => {
@@ -80,4 +81,9 @@ function tableOfFilm({ lanes }, facts) {
   });
   rows.push(...facts.map(([name, value]) => ["", name, value, ...lanes.slice(1).map(() => "")]));
   return { head: ["step", "event", ...lanes.map(({ name }) => name)], rows };
+}
+
+function tableOfHeat({ x: [across, xs], y: [down, ys], cells }) {
+  const rows = cells.map((row, j) => [ys[j], ...row.map(([, told]) => told)]);
+  return { head: [`${down}, by ${across}`, ...xs], rows };
 }

@@ -83,7 +83,8 @@ function render({ model, el }) {
   }
 
   function drawPicture(view) {
-    const [inside, height] = (view.trees ? drawTrees : drawTimeline)(view, width, brush);
+    const make = view.trees ? drawTrees : view.heat ? drawHeat : drawTimeline;
+    const [inside, height] = make(view, width, brush);
     frame.innerHTML =
       `<svg role="img" aria-labelledby="${id}-title ${id}-text" width="${width}" height="${height}">` +
       `<title id="${id}-title">${escaped(view.heading || about.title)}</title>` +

@@ -15,10 +15,9 @@ from pathlib import Path
 import anywidget
 import traitlets
 
-from course_lib.draw.film import Film
 from course_lib.draw.message import Sheet
-from course_lib.draw.palette import ALARM, PALETTE
-from course_lib.draw.picture import Picture, table
+from course_lib.draw.palette import ALARM, PALETTE, SHADES, Kind
+from course_lib.draw.picture import Shown, table
 
 _HERE = Path(__file__).parent
 # One module in the browser, several files here, the later using the earlier.
@@ -57,7 +56,7 @@ class View:
     the table, as (name, text) pairs.
     """
 
-    picture: Picture | Film | None
+    picture: Shown | None
     sentence: str
     facts: tuple[tuple[str, str], ...] = ()
     problem: str = ""
@@ -261,8 +260,8 @@ class Explorable(anywidget.AnyWidget):
                 for panel in self.panels
             ],
             "palette": {
-                name: [kind.light, kind.dark, kind.text("light"), kind.text("dark")]
-                for name, kind in (PALETTE | {"alarm": ALARM}).items()
+                **{name: _fills(kind) for name, kind in (PALETTE | {"alarm": ALARM}).items()},
+                "shades": [_fills(shade) for shade in SHADES],
             },
         }
 
@@ -276,6 +275,11 @@ class Explorable(anywidget.AnyWidget):
         data["text/plain"] = view.table()
         told = view.picture.describe() if view.picture else f"{view.sentence} {view.problem}"
         return data, metadata | {"image/png": {"alt": f"{self.title}. {told}"}}
+
+
+def _fills(kind: Kind) -> list[str]:
+    """Fill and ink on light and on dark ground."""
+    return [kind.light, kind.dark, kind.text("light"), kind.text("dark")]
 
 
 def _described(control: Control) -> dict:

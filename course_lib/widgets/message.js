@@ -25,6 +25,10 @@ function shot(place, parts) {
 
 export function unpack(packed, parts) {
   if (packed.trees) return bars(packed, parts);
+  if (packed.heat) {
+    const text = ([shade, place]) => [shade, parts[place]];
+    return { ...packed, heat: { ...packed.heat, cells: packed.heat.cells.map((row) => row.map(text)) } };
+  }
   if (!packed.film) return packed;
   const lanes = packed.film.lanes.map(({ name, shots }) => ({
     name,

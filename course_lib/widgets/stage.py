@@ -1,6 +1,6 @@
 """From frames of the model to the lanes of a film."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 from course_lib.draw.film import Lane, Shot
@@ -13,7 +13,8 @@ Marks = Sequence[tuple[int, str]]
 
 
 def lanes_of(
-    played: Sequence[tuple[str, Sequence[Frame], Marks]], events: Sequence[Event]
+    played: Sequence[tuple[str, Sequence[Frame], Marks]],
+    events: Sequence[Event],
 ) -> tuple[Lane, ...]:
     """The lanes of one or more replays of `events`, each event at the same step in all of them.
 
@@ -28,20 +29,19 @@ def lanes_of(
             shots += [shot(frame, marks) for frame in group]
             still = replace(shots[-1], event="", outcome="")
             shots += [still] * (longest - len(group))
-    counted = _counted(shots[-1].score for shots in lanes)
-    return tuple(
-        Lane(name, tuple(_scored(shot, counted) for shot in shots))
-        for (name, _, _), shots in zip(played, lanes, strict=True)
-    )
+    names = [name for name, _, _ in played]
+    return counted([Lane(name, tuple(shots)) for name, shots in zip(names, lanes, strict=True)])
 
 
-def _counted(ends: Iterable[Sequence[tuple[str, str]]]) -> set[str]:
-    """What a score counts: four things always, the others where they happen at all."""
-    return {name for end in ends for i, (name, text) in enumerate(end) if i < 4 or text != "0.0 B"}
+def counted(lanes: Sequence[Lane]) -> tuple[Lane, ...]:
+    """The lanes with a score that always counts four things, and others where they happen."""
+    ends = [lane.shots[-1].score for lane in lanes]
+    names = {name for end in ends for i, (name, text) in enumerate(end) if i < 4 or text != "0.0 B"}
 
+    def scored(shot: Shot) -> Shot:
+        return replace(shot, score=tuple(pair for pair in shot.score if pair[0] in names))
 
-def _scored(shot: Shot, counted: set[str]) -> Shot:
-    return replace(shot, score=tuple(pair for pair in shot.score if pair[0] in counted))
+    return tuple(replace(lane, shots=tuple(map(scored, lane.shots))) for lane in lanes)
 
 
 def by_event(frames: Sequence[Frame], events: Sequence[Event]) -> list[list[Frame]]:

@@ -1,6 +1,7 @@
 """The race: one trace on the static and on the unified memory manager, side by side."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from course_lib.draw.film import Film
 from course_lib.model.managers import StaticMemoryManager, UnifiedMemoryManager
@@ -100,6 +101,21 @@ def race(trace: str, state: Mapping) -> View:
     return View(Film(title, "modelled", lanes), sentence)
 
 
+def offered(
+    traces: Mapping[str, str], controls: tuple[Control, ...], trace: str
+) -> tuple[Mapping[str, str], tuple[Control, ...], str]:
+    """The traces to offer, the controls with their names, and the name to start with.
+
+    `trace` is one of the names, or the text of a trace that is then offered as well.
+    """
+    if trace in traces:
+        return traces, controls, trace
+    parse_trace(trace)
+    traces = {YOURS: trace, **traces}
+    first, *others = controls
+    return traces, (replace(first, values=tuple(traces)), *others), YOURS
+
+
 class Race(Explorable):
     """Play one trace on the static and on the unified manager, on the same heap.
 
@@ -123,15 +139,7 @@ class Race(Explorable):
     }
 
     def __init__(self, trace: str = start["trace"], **start):
-        self._traces = TRACES
-        if trace not in TRACES:
-            parse_trace(trace)
-            self._traces = {YOURS: trace} | TRACES
-            self.controls = (
-                Control("trace", "trace", tuple(self._traces), kind="choice"),
-                *self.controls[1:],
-            )
-            trace = YOURS
+        self._traces, self.controls, trace = offered(TRACES, self.controls, trace)
         super().__init__(trace=trace, **start)
 
     def view(self, state: Mapping) -> View:
