@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from course_lib.draw import Series, bars, picture, timeline
+from course_lib.draw import Picture, Series, bars, picture, timeline
 from course_lib.draw.picture import moment_ticks, size_ticks
 from course_lib.model import Region, heap
 from course_lib.units import GIB, MIB
@@ -109,6 +109,21 @@ def test_a_timeline_tells_its_series_limits_and_events():
     assert "-Xmx" in words(shown.figure())
 
 
+def test_marks_holders_and_those_who_wait_are_drawn_and_told():
+    shown = Picture(
+        "", "modelled", (HEAP,), marks=((GIB, "storage region"),),
+        holders=(("t1", GIB, 0), ("t2", 0, 512 * MIB)), waiting=("t2",),
+    )  # fmt: skip
+    drawn = words(shown.figure())
+    for part in ("storage region", "t1  1024.0 MiB", "t2  0.0 B, waits for 512.0 MiB", "waiting"):
+        assert part in drawn
+    (mark,) = {line.get_xdata()[0] for line in shown.figure().axes[0].lines}
+    assert mark == pytest.approx(0.1 + 7.0 / 4)  # a quarter of 4 GiB, inside a margin
+    assert "t2               0.0 B, waits for 512.0 MiB" in shown.table()
+    assert "storage region                   1024.0 MiB" in shown.table()
+    assert "Mark: storage region. Waiting: t2." in shown.describe()
+
+
 def test_axes_have_round_ticks():
     assert size_ticks(100 * MIB) == [0, 32 * MIB, 64 * MIB, 96 * MIB]
     assert size_ticks(1) == [0, 1]
@@ -122,6 +137,15 @@ def test_axes_have_round_ticks():
         (lambda: picture(HEAP, evidence="guessed"), "evidence is one of measured, modelled"),
         (lambda: picture(Region("cache", "cache", 1)), "unknown kind 'cache'"),
         (lambda: bars([]), "at least one Region, or at least one Series"),
+        (lambda: picture(HEAP, marks=[(-1, "region")]), "'region' is below zero, at -1 bytes"),
+        (
+            lambda: Picture("", "modelled", (HEAP,), holders=(("t1", 5, -2),)),
+            "'t1' is below zero, at -2 bytes",
+        ),
+        (
+            lambda: Picture("", "modelled", series=(SAWTOOTH,), waiting=("t1",)),
+            "go with regions, not a timeline",
+        ),
         (lambda: Series("x", "cache", ((0, 0),)), "unknown kind 'cache'"),
         (lambda: Series("x", "user", ()), "the series 'x' has no points"),
         (lambda: Series("x", "user", ((1, 0), (0, 0))), "runs backwards"),
