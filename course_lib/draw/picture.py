@@ -230,9 +230,9 @@ def _region_rows(picture: Picture) -> list[tuple[str, ...]]:
             if noted:
                 row.append(region.note)
             rows.append(tuple(row))
-    more = [
-        (name, bytes_to_string(size), share(size, roots[0].size)) for size, name in picture.marks
-    ]
+    whole = roots[0].size
+    more = [(name, held_text(*sizes), share(sizes[0], whole)) for name, *sizes in picture.holders]
+    more += [(name, bytes_to_string(size), share(size, whole)) for size, name in picture.marks]
     more += [(f"{name} waits", "", "") for name in picture.waiting]
     return rows + [(*row, *[""] * (used + noted)) for row in more]
 

@@ -119,8 +119,10 @@ def test_marks_holders_and_those_who_wait_are_drawn_and_told():
         assert part in drawn
     (mark,) = {line.get_xdata()[0] for line in shown.figure().axes[0].lines}
     assert mark == pytest.approx(0.1 + 7.0 / 4)  # a quarter of 4 GiB, inside a margin
-    assert "t2               0.0 B, waits for 512.0 MiB" in shown.table()
-    assert "storage region                   1024.0 MiB" in shown.table()
+    rows = [tuple(row) for row in shown.rows()]
+    assert ("t2", "0.0 B, waits for 512.0 MiB", "0.0 %") in rows
+    assert ("storage region", "1024.0 MiB", "25.0 %") in rows
+    assert ("t2 waits", "", "") in rows
     assert "Mark: storage region. Waiting: t2." in shown.describe()
 
 
