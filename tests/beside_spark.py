@@ -44,8 +44,6 @@ from course_lib.spark.memory_oracle import (
 
 WAITS = Returned("waits")
 
-MODES = MemoryMode.__members__
-
 # What the model raises, and what Spark and the JVM throw instead.
 KINDS = {
     "SparkOutOfMemoryError": ("SparkOutOfMemoryError",),
@@ -150,10 +148,10 @@ class Model:
     def make(self, call: tuple) -> Returned | Thrown:
         """What a call returns or raises; `WAITS` for one that would wait in Spark."""
         name, *arguments = call
+        if not name.startswith("put"):  # there, OFF_HEAP is a storage level
+            arguments = [MemoryMode.__members__.get(one, one) for one in arguments]
         try:
-            value = getattr(self, f"_{name}", getattr(self.manager, name, None))(
-                *(MODES.get(argument, argument) for argument in arguments)
-            )
+            value = getattr(self, f"_{name}", getattr(self.manager, name, None))(*arguments)
         except (SparkOutOfMemoryError, KeyError, ValueError, AssertionError, RuntimeError) as error:
             return Thrown(type(error).__name__, str(error))
         may_wait = name in ("acquire_execution_memory", "acquire_memory", "allocate_page")

@@ -4,7 +4,6 @@ import re
 from collections import Counter, OrderedDict
 from collections.abc import Iterable
 from dataclasses import dataclass
-from itertools import count
 
 from course_lib.model.managers import MemoryManager
 from course_lib.model.pools import MemoryMode, checked
@@ -80,12 +79,13 @@ for _name, _level in STORAGE_LEVELS.items():
 
 @dataclass(frozen=True)
 class Block:
-    """What the store knows of a block it holds."""
+    """What the store knows of a block it holds; `value_sizes` where it came value by value."""
 
     block_id: BlockId
     size: int
     level: StorageLevel
     rdd_id: int | None
+    value_sizes: tuple[int, ...] | None = None
 
 
 class MemoryStore:
@@ -153,16 +153,20 @@ class MemoryStore:
         unrolled. If it turns out too large, what it has pushed out stays out.
         Source: ``putIterator``.
         """
-        sizes = list(sizes)
-        block = self._new_block(block_id, sum(map(checked, sizes)), level)
-        if level.use_memory:
-            unrolled, reserved = self._unroll(block, sizes)
-            self._release_unroll_memory(reserved, level.memory_mode)
-            if unrolled:
-                return self._put_in_memory(block)
-        return self._put_on_disk(block)
+        sizes = tuple(sizes)
+        block = self._new_block(block_id, sum(map(checked, sizes)), level, sizes)
+        return self._put_values_in_memory(block) or self._put_on_disk(block)
 
-    def _unroll(self, block: Block, sizes: list[int]) -> tuple[bool, int]:
+    def _put_values_in_memory(self, block: Block) -> bool:
+        if not block.level.use_memory:
+            return False
+        unrolled, reserved = self._unroll(block)
+        self._release_unroll_memory(reserved, block.level.memory_mode)
+        if unrolled and not self._put_in_memory(block):
+            raise AssertionError("transferring unroll memory to storage memory failed")
+        return unrolled
+
+    def _unroll(self, block: Block) -> tuple[bool, int]:
         """Whether memory for all values could be reserved, and how much has been."""
         mode, threshold = block.level.memory_mode, self.unroll_memory_threshold
         reserved = size = 0
@@ -176,7 +180,7 @@ class MemoryStore:
             return success
 
         keep_unrolling = reserve(threshold)
-        for number, value_size in zip(count(), sizes):
+        for number, value_size in enumerate(block.value_sizes):
             if not keep_unrolling:
                 return False, reserved
             size += value_size
@@ -192,11 +196,13 @@ class MemoryStore:
         self._unroll_memory[mode] -= num_bytes
         self.memory_manager.release_unroll_memory(num_bytes, mode)
 
-    def _new_block(self, block_id: str, size: int, level: StorageLevel) -> Block:
+    def _new_block(
+        self, block_id: str, size: int, level: StorageLevel, value_sizes: tuple | None = None
+    ) -> Block:
         if block_id in self._in_memory or block_id in self._on_disk:
             raise ValueError(f"Block {block_id} is already present in the MemoryStore")
         block_id = BlockId(block_id)
-        return Block(block_id, checked(size), level, block_id.rdd_id)
+        return Block(block_id, checked(size), level, block_id.rdd_id, value_sizes)
 
     def _put_in_memory(self, block: Block) -> bool:
         level = block.level
@@ -219,13 +225,18 @@ class MemoryStore:
         """Read a block: where it was, ``"memory"`` or ``"disk"``, None if it is in neither.
 
         It becomes the most recently used. A block that was on disk comes back into memory as well,
-        if its level uses memory and there is room.
+        if its level uses memory and there is room: deserialized values are unrolled again.
+        Source: ``BlockManager.getLocalValues``.
         """
         if block_id in self._in_memory:
             self._in_memory.move_to_end(block_id)
             return "memory"
         if block_id in self._on_disk:
-            self._put_in_memory(self._on_disk[block_id])
+            block = self._on_disk[block_id]
+            if block.level.deserialized and block.value_sizes is not None:
+                self._put_values_in_memory(block)
+            else:
+                self._put_in_memory(block)
             return "disk"
         return None
 
@@ -260,7 +271,10 @@ class MemoryStore:
 
         Blocks leave whole, so it may be more. If all that may leave is less, nothing leaves: 0.
         A block that is read stays. For a block of an RDD (`block_id`), no block of that RDD leaves.
+        Raises ValueError unless `space` is at least 1.
         """
+        if checked(space) == 0:
+            raise ValueError("assertion failed: to free 0 bytes is to ask for nothing")
         rdd_to_add = BlockId(block_id).rdd_id if block_id is not None else None
         freed, selected = 0, []
         for block in self._in_memory.values():
