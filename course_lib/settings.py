@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import cache
 
 from course_lib.units import JAVA_WHITESPACE, byte_string_as
 
@@ -249,10 +250,17 @@ def version(text: str) -> tuple[int, ...]:
 
     Raises ValueError for anything else.
     """
-    if not re.fullmatch(r"\d+(\.\d+){0,2}", str(text)):
+    numbers = _version_numbers(str(text))
+    if numbers is None:
         raise ValueError(f"a Spark version is a string such as '3.3' or '4.0.1', not {text!r}")
-    parts = [int(part) for part in str(text).split(".")]
-    return (*parts, 0, 0)[:3]
+    return numbers
+
+
+@cache  # a sweep over settings asks for the same few versions millions of times
+def _version_numbers(text: str) -> tuple[int, ...] | None:
+    if not re.fullmatch(r"\d+(\.\d+){0,2}", text):
+        return None
+    return (*map(int, text.split(".")), 0, 0)[:3]
 
 
 def setting(key: str) -> Setting:
