@@ -30,13 +30,13 @@ read rdd_1_1
 finish t2
 """,
     "one full, one idle": """\
-cache rdd_0_0 160m MEMORY_AND_DISK
-cache rdd_0_1 160m MEMORY_AND_DISK
-cache rdd_1_0 160m MEMORY_AND_DISK
+cache rdd_0_0 128m MEMORY_AND_DISK
+cache rdd_0_1 128m MEMORY_AND_DISK
+cache rdd_1_0 128m MEMORY_AND_DISK
 ask t1 200m
 ask t2 200m
 read rdd_0_0
-cache rdd_2_0 160m OFF_HEAP
+cache rdd_2_0 128m OFF_HEAP
 finish t1
 finish t2
 read rdd_0_1
