@@ -23,7 +23,8 @@ class Setting:
     past, each with the version that ended it, in order. `former_key` works too, in all versions.
     `until` is the version that no longer knows the setting, None while Spark does; `since` is then
     1.6 at the earliest, the oldest version whose managers the course models.
-    `requirement` is what a value must meet: a test, and Spark's own wording of it.
+    `requirement` is what a value must meet: a test, and Spark's own wording of it. Spark insists on
+    it from `required_since` on.
     """
 
     key: str
@@ -35,6 +36,7 @@ class Setting:
     former_key: str | None = None
     until: str | None = None
     requirement: tuple[Callable[[int | float | Decimal], bool], str] | None = None
+    required_since: str = "0"
 
     def default_in(self, spark_version: str) -> str | None:
         """The default in that version of Spark, as text."""
@@ -87,6 +89,7 @@ SETTINGS = {
             "1.6.0",
             "Share of Spark's memory up to which execution evicts no cached blocks.",
             requirement=_STORAGE_FRACTION,
+            required_since="3.0",
         ),
         Setting(
             "spark.memory.offHeap.enabled",
@@ -296,7 +299,7 @@ def read(conf: Mapping, key: str, spark_version: str = LATEST):
     if text is None:
         return None
     value = _READERS[entry.unit](entry, text)
-    if entry.requirement is not None:
+    if entry.requirement is not None and version(spark_version) >= version(entry.required_since):
         holds, wording = entry.requirement
         if not holds(value):
             raise ValueError(_invalid("REQUIREMENT", entry, _written(entry, value), wording))

@@ -10,6 +10,7 @@ from course_lib.units import KIB, MIB, byte_string_as_bytes, java_integer
 RESERVED_SYSTEM_MEMORY = 300 * MIB
 MIN_SYSTEM_MEMORY = RESERVED_SYSTEM_MEMORY * 3 // 2
 
+ROLES = ("executor", "driver")
 COLLECTORS = ("G1", "Parallel", "Serial")
 
 
@@ -71,29 +72,43 @@ def heap(
     Source: ``UnifiedMemoryManager.getMaxMemory``; SPARK-12759 for `spark.executor.memory`.
     """
     conf = conf or {}
-    if role not in ("executor", "driver"):
-        raise ValueError(f"role is 'executor' or 'driver', not {role!r}")
+    if role not in ROLES:
+        raise ValueError(f"role is {' or '.join(map(repr, ROLES))}, not {role!r}")
     if version(spark_version) < (1, 6):
         raise ValueError(f"the unified memory manager came with Spark 1.6, not {spark_version}")
     if system_memory is None:
         xmx = read(conf, f"spark.{role}.memory", spark_version) * MIB
         system_memory = runtime_max_memory(xmx, collector)
-    if system_memory < MIN_SYSTEM_MEMORY:
-        raise ValueError(_too_small("System memory", system_memory, role, spark_version))
-    if version(spark_version) >= (2, 0) and "spark.executor.memory" in conf:
-        executor_memory = _size_as_bytes(conf, "spark.executor.memory")
-        if executor_memory < MIN_SYSTEM_MEMORY:
-            raise ValueError(
-                _too_small("Executor memory", executor_memory, "executor", spark_version)
-            )
-
+    require_memory(conf, system_memory, MIN_SYSTEM_MEMORY, role=role, spark_version=spark_version)
     usable = system_memory - RESERVED_SYSTEM_MEMORY
     max_heap_memory = java_integer(usable * read(conf, "spark.memory.fraction", spark_version), 64)
     storage_fraction = read(conf, "spark.memory.storageFraction", spark_version)
     storage_region = java_integer(max_heap_memory * storage_fraction, 64)
-    if max_heap_memory - storage_region <= 0:
+    if max_heap_memory - storage_region <= 0 and version(spark_version) >= (3, 0):
         raise ValueError("requirement failed: onHeapExecutionMemory must be > 0")
     return Heap(system_memory, max_heap_memory, storage_region)
+
+
+def require_memory(
+    conf: Mapping,
+    system_memory: int,
+    minimum: int,
+    *,
+    role: str = "executor",
+    spark_version: str = LATEST,
+) -> None:
+    """Raises ValueError, in Spark's words, for a heap below the `minimum`, in bytes.
+
+    And for an executor's, where `spark.executor.memory` is set (SPARK-12759).
+    """
+    if system_memory < minimum:
+        raise ValueError(_too_small("System memory", system_memory, minimum, role, spark_version))
+    if version(spark_version) >= (2, 0) and "spark.executor.memory" in conf:
+        executor_memory = _size_as_bytes(conf, "spark.executor.memory")
+        if executor_memory < minimum:
+            raise ValueError(
+                _too_small("Executor memory", executor_memory, minimum, "executor", spark_version)
+            )
 
 
 def _size_as_bytes(conf: Mapping, key: str) -> int:
@@ -153,17 +168,17 @@ def _next_power_of_2(number: int) -> int:
     return 1 << (number - 1).bit_length()
 
 
-def _too_small(what: str, size: int, role: str, spark_version: str) -> str:
+def _too_small(what: str, size: int, minimum: int, role: str, spark_version: str) -> str:
     """Spark's complaint about `what` ("System memory" or "Executor memory") of `size` bytes."""
     since = version(spark_version)
     if since < (2, 0):
-        least = f"{MIN_SYSTEM_MEMORY / 1e8:.6f}E8"
+        least = f"{minimum / 1e8:.6f}E8"
         return f"{what} {size} must be at least {least}. Please use a larger heap size."
     if since < (4, 3):
         # Before 4.3 Spark took every short heap for the driver's, even an executor's own.
         role = "executor" if what == "Executor memory" else "driver"
     key = f"spark.{role}.memory"
-    complaint = f"{what} {size} must be at least {MIN_SYSTEM_MEMORY}."
+    complaint = f"{what} {size} must be at least {minimum}."
     remedy = "heap size" if what == "System memory" else "executor memory"
     advice = f"Please increase {remedy} using the --{role}-memory option or "
     if since < (3, 5):

@@ -6,7 +6,7 @@
 
 from collections.abc import Mapping
 
-from course_lib.model.heap import COLLECTORS, heap
+from course_lib.model.heap import COLLECTORS, heap, require_memory
 from course_lib.model.pools import (
     ExecutionMemoryPool,
     MemoryMode,
@@ -20,6 +20,7 @@ from course_lib.units import MIB, java_integer
 ON_HEAP, OFF_HEAP = MemoryMode.ON_HEAP, MemoryMode.OFF_HEAP
 
 MIN_PAGE_SIZE, MAX_PAGE_SIZE = 1 * MIB, 64 * MIB
+MIN_MEMORY_BYTES = 32 * MIB  # the least heap that the static manager takes
 LONG_ARRAY_OFFSET = 16  # bytes that the JVM puts before the elements of an array
 
 
@@ -44,7 +45,7 @@ class MemoryManager:
         tungsten_memory_mode: MemoryMode,
         page_size: int | None,
     ):
-        if on_heap_execution_memory <= 0:
+        if on_heap_execution_memory <= 0 and version(spark_version) >= (3, 0):
             raise ValueError("requirement failed: onHeapExecutionMemory must be > 0")
         if num_cores < 1:
             raise ValueError(f"an executor has at least 1 core, not {num_cores}")
@@ -187,10 +188,9 @@ class UnifiedMemoryManager(MemoryManager):
         since = version(spark_version)
         if since < (1, 6):
             raise ValueError(f"the unified memory manager came with Spark 1.6, not {spark_version}")
-        if off_heap_storage_region_size is None:
-            off_heap_storage_region_size = max_off_heap_memory // 2
-        if since < (2, 0):
-            off_heap_storage_region_size = 0  # SPARK-13992 brought off-heap storage
+        off_heap_storage_region_size = _off_heap_region(
+            off_heap_storage_region_size, max_off_heap_memory, spark_version
+        )
         super().__init__(
             on_heap_storage_region_size,
             max_heap_memory - on_heap_storage_region_size,
@@ -207,7 +207,7 @@ class UnifiedMemoryManager(MemoryManager):
         self.on_heap_storage_region_size = on_heap_storage_region_size
         self.off_heap_storage_region_size = off_heap_storage_region_size
         self._unmanaged_memory_used = {ON_HEAP: 0, OFF_HEAP: 0}
-        self._borrows_what_is_missing = since >= (2, 3)
+        self._has_spark_21090 = since >= (2, 2)
         self._counts_unmanaged_memory = since >= (4, 1)
         self._stores_off_heap = since >= (2, 0)
 
@@ -277,13 +277,14 @@ class UnifiedMemoryManager(MemoryManager):
         if mode is OFF_HEAP and not self._stores_off_heap:
             raise ValueError(f"Spark {self.spark_version} keeps no blocks off-heap; 2.0 does")
         execution, storage, _, max_memory = self._in_mode(mode)
-        available = max_memory - execution.memory_used - self._unmanaged_memory_used[mode]
+        available = max_memory - self._unmanaged_memory_used[mode]
+        if mode is ON_HEAP or self._has_spark_21090:
+            available -= execution.memory_used
         if num_bytes > max(0, available):
             return False  # it can never fit, so nothing is evicted for it
         missing = num_bytes - storage.memory_free
         if missing > 0:
-            borrowed = missing if self._borrows_what_is_missing else num_bytes  # SPARK-21090
-            borrowed = min(execution.memory_free, borrowed)
+            borrowed = min(execution.memory_free, missing if self._has_spark_21090 else num_bytes)
             execution.decrement_pool_size(borrowed)
             storage.increment_pool_size(borrowed)
         return storage.acquire_memory(block_id, num_bytes)
@@ -359,6 +360,7 @@ class StaticMemoryManager(MemoryManager):
         *,
         max_unroll_memory: int | None = None,
         max_off_heap_memory: int = 0,
+        off_heap_storage_region_size: int | None = None,
         num_cores: int = 1,
         spark_version: str = "2.4",
         tungsten_memory_mode: MemoryMode = ON_HEAP,
@@ -366,17 +368,21 @@ class StaticMemoryManager(MemoryManager):
     ):
         if version(spark_version) >= (3, 0):
             raise ValueError(f"Spark {spark_version} has no static memory manager: 3.0 removed it")
+        region = _off_heap_region(off_heap_storage_region_size, max_off_heap_memory, spark_version)
         super().__init__(
             max_storage_memory,
             max_execution_memory,
-            0,
-            max_off_heap_memory,
+            region,
+            max_off_heap_memory - region,
             num_cores=num_cores,
             spark_version=spark_version,
             collector="Parallel",
             tungsten_memory_mode=tungsten_memory_mode,
             page_size=page_size,
         )
+        # Execution gets all of the off-heap memory, but only now that pages have their size.
+        self.off_heap_storage_memory_pool.decrement_pool_size(region)
+        self.off_heap_execution_memory_pool.increment_pool_size(region)
         if max_unroll_memory is None:
             max_unroll_memory = java_integer(max_storage_memory * 0.2, 64)
         self.max_unroll_memory = checked(max_unroll_memory)
@@ -395,13 +401,21 @@ class StaticMemoryManager(MemoryManager):
         """The manager of an executor whose ``Runtime.maxMemory`` is `system_memory` bytes.
 
         Raises ValueError, in Spark's words, for settings that Spark refuses.
-        Source: ``StaticMemoryManager.getMaxStorageMemory``, ``getMaxExecutionMemory``.
+        Source: ``StaticMemoryManager.getMaxStorageMemory`` and ``getMaxExecutionMemory``;
+        ``SparkConf.validateSettings`` for the fractions.
         """
         conf = conf or {}
+        off_heap = read(conf, "spark.memory.offHeap.size", spark_version)
+        fraction = read(conf, "spark.memory.storageFraction", spark_version)
+        if version(spark_version) >= (2, 0):
+            require_memory(conf, system_memory, MIN_MEMORY_BYTES, spark_version=spark_version)
 
         def share(of: float, *keys: str) -> int:
             for key in keys:
-                of *= read(conf, key, spark_version)
+                factor = read(conf, key, spark_version)
+                if not 0 <= factor <= 1:
+                    raise ValueError(f"{key} should be between 0 and 1 (was '{factor}').")
+                of *= factor
             return java_integer(of, 64)
 
         storage = share(
@@ -414,7 +428,8 @@ class StaticMemoryManager(MemoryManager):
             execution,
             storage,
             max_unroll_memory=share(storage, "spark.storage.unrollFraction"),
-            max_off_heap_memory=read(conf, "spark.memory.offHeap.size", spark_version),
+            max_off_heap_memory=off_heap,
+            off_heap_storage_region_size=java_integer(off_heap * fraction, 64),
             num_cores=num_cores,
             spark_version=spark_version,
             tungsten_memory_mode=_tungsten_memory_mode(conf, spark_version),
@@ -451,6 +466,13 @@ class StaticMemoryManager(MemoryManager):
         max_num_bytes_to_free = max(0, self.max_unroll_memory - unrolling - free)
         num_bytes_to_free = max(0, min(max_num_bytes_to_free, checked(num_bytes) - free))
         return storage.acquire_memory(block_id, num_bytes, num_bytes_to_free)
+
+
+def _off_heap_region(size: int | None, max_off_heap_memory: int, spark_version: str) -> int:
+    """The part of off-heap memory that blocks have at first: half of it, where nothing is said."""
+    if version(spark_version) < (2, 0):
+        return 0  # SPARK-13992 brought off-heap storage
+    return max_off_heap_memory // 2 if size is None else size
 
 
 def _tungsten_memory_mode(conf: Mapping, spark_version: str) -> MemoryMode:

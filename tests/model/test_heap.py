@@ -64,7 +64,7 @@ def test_regions_and_refusals_are_sparks(oracle, outcome, conf, system_memory, r
         ("RESERVED_SYSTEM_MEMORY", 300_000_000),
         ("MIN_SYSTEM_MEMORY", 300 * MIB),
         ("java_integer", lambda value, bits: round(value)),
-        ("_too_small", lambda what, size, role, spark_version: f"{what} {size} is too small"),
+        ("_too_small", lambda what, size, *_: f"{what} {size} is too small"),
     ],
     ids=["no reserve", "decimal reserve", "no safety", "rounded", "own words"],
 )

@@ -91,8 +91,8 @@ def test_storage_never_takes_what_execution_holds():
     assert manager.max_on_heap_storage_memory == 0
 
 
-def test_before_2_3_storage_borrowed_as_much_as_it_wanted():
-    for spark_version, pools in (("2.2", (900, 100)), ("2.3", (600, 400))):
+def test_before_2_2_storage_borrowed_as_much_as_it_wanted():
+    for spark_version, pools in (("2.1", (900, 100)), ("2.2", (600, 400))):
         manager, store = unified(spark_version=spark_version)
         store.put("rdd_0_0", 200, StorageLevel.MEMORY_ONLY)
         store.put("rdd_0_1", 400, StorageLevel.MEMORY_ONLY)
