@@ -11,7 +11,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "browser"
 
 from lab import open_and_run, running_browser, running_lab, write_notebook
 
-FILMS = ("Race",)
+FILMS = ("Race", "CacheShelf", "TasksAtOnePool", "OnHeapOffHeap")
 FILM = "from course_lib.widgets import {0}\n{0}()"
 
 # Counts from the first frame after the click to the end of the film, which Play's release tells.

@@ -1,6 +1,10 @@
 // The pieces of the page that an explorable is made of.
 
+// Labels find what they label by its id. Every widget on a page runs a module of its own, so that
+// counting alone would give the same ids to several.
+const own = Math.random().toString(36).slice(2);
 let count = 0;
+const uniqueId = () => `ex-${own}-${++count}`;
 
 function element(tag, attributes = {}, ...children) {
   const made = document.createElement(tag);
@@ -16,7 +20,7 @@ function keepKeys(focusable) {
 }
 
 function makeControl(control, onMove) {
-  const id = `ex-control-${++count}`;
+  const id = uniqueId();
   const shown = element("output", { for: id });
   let input;
   if (control.kind === "choice") {

@@ -43,7 +43,7 @@ function render({ model, el }) {
   const panels = about.panels.map((panel) => makePanel(panel, press));
   root.append(...panels.map((panel) => panel.root));
 
-  const id = `ex-picture-${++count}`;
+  const id = uniqueId();
   const frame = element("div", { class: "picture" });
   const screen = element("div", { hidden: "" });
   const sentence = element("p", { class: "sentence", "aria-live": "polite" });

@@ -180,7 +180,7 @@ function makeFilm(id) {
     load(next, width, pen, atEnd = false) {
       film = next;
       if (lanes.length !== film.lanes.length) {
-        lanes = film.lanes.map((lane, i) => makeLane(lane, `${id}-lane-${i}`, pen.patterns));
+        lanes = film.lanes.map((lane, i) => makeLane(lane, `${id}-lane-${i}`, i ? "" : pen.patterns));
         stage.replaceChildren(...lanes.map((lane) => lane.root));
         setPlaying(false);
       }

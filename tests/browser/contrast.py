@@ -13,14 +13,15 @@ _COLOURS = """widget => {
     return "rgb(255, 255, 255)";
   };
   const found = [];
-  const told = "strong, span, label, output, p, summary, td, th";
+  const told = "strong, h4, span, label, output, p, code, button, caption, summary, td, th";
   for (const element of widget.querySelectorAll(told)) {
     if (!element.textContent.trim() || !element.checkVisibility()) continue;
     found.push([element.textContent, getComputedStyle(element).color, opaque(element)]);
   }
   for (const text of widget.querySelectorAll("svg text")) {
-    const box = text.parentElement.querySelector("g > rect");
-    const ground = box ? getComputedStyle(box).fill : opaque(widget);
+    const box = text.closest("g:has(> rect)")?.querySelector("rect");
+    const fill = box ? getComputedStyle(box).fill : "none"; // a hollow box has none
+    const ground = fill === "none" ? opaque(widget) : fill;
     found.push([text.textContent, getComputedStyle(text).fill, ground]);
   }
   return found;
