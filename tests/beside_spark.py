@@ -44,6 +44,9 @@ from course_lib.spark.memory_oracle import (
 
 WAITS = Returned("waits")
 
+# How many sequences and calls were compared and agreed.
+compared = Counter(sequences=0, calls=0)
+
 # What the model raises, and what Spark and the JVM throw instead.
 KINDS = {
     "SparkOutOfMemoryError": ("SparkOutOfMemoryError",),
@@ -87,11 +90,12 @@ class Consumer(MemoryConsumer):
         released = {
             "everything": self.used,
             "half": self.used // 2,
-            "asked": min(size, self.used),
+            "asked": min(self.used, max(size, self.used // 8)),
             "nothing": 0,
         }[self.habit]
         self.events.append(("spilled", self.name, size, trigger.name, released))
-        self.free_memory(released)
+        if released:
+            self.free_memory(released)
         return released
 
 
@@ -192,8 +196,13 @@ class Model:
         """
         if call[0] == "acquire_execution_memory":
             _, _, task, mode = call
-            if task not in self.manager.execution_pool(MemoryMode[mode]).memory_for_task:
-                return Thrown("KeyError", f"key not found: {task}")
+            pool = self.manager.execution_pool(MemoryMode[mode])
+        else:
+            consumer = self.consumers[call[1]]
+            task = consumer.task_memory_manager.task_attempt_id
+            pool = self.manager.execution_pool(consumer.mode)
+        if task not in pool.memory_for_task:
+            return Thrown("KeyError", f"key not found: {task}")
         return self.make(call)
 
     def state(self) -> State:
@@ -350,6 +359,14 @@ class Comparison:
             compare()
         finally:
             log.setLevel(level)
+        compared.update(sequences=self.seen["sequences"], calls=self.seen["calls"])
+
+    def saw(self, *what: str) -> None:
+        """That all this happened often enough for the comparison to mean something."""
+        rare = {
+            one: self.seen[one] for one in what if self.seen[one] < self.seen["sequences"] // 50
+        }
+        assert not rare, f"in {self.seen['sequences']} sequences, only {rare}"
 
     def _compare(self, setup: dict, moves: Sequence[bytes]) -> None:
         calls = []
@@ -432,7 +449,7 @@ def setups(draw, *, unrolling: bool = False, pages: bool = False) -> dict:
     if unrolling:
         conf["spark.storage.unrollMemoryThreshold"] = str(max_heap // draw(integers(4, 200)) + 1)
     if pages:
-        conf["spark.buffer.pageSize"] = str(draw(integers(1, max(1, max_heap // 4))))
+        conf["spark.buffer.pageSize"] = str(draw(integers(1, min(2**16, max_heap // 4 + 1))))
     return {
         "max_heap_memory": max_heap,
         "on_heap_storage_region_size": region,

@@ -167,7 +167,10 @@ class MemoryConsumer:
         Raises SparkOutOfMemoryError if that much cannot be had.
         """
         size = max(self.task_memory_manager.page_size_bytes, required)
-        page = self.task_memory_manager.allocate_page(size, self)
+        try:
+            page = self.task_memory_manager.allocate_page(size, self)
+        except SparkOutOfMemoryError:
+            raise _unable_to_acquire(required, 0) from None
         if page is None:
             return None
         if page.size < required:

@@ -167,7 +167,8 @@ public class MemoryPlayer {
                     player = new Player(this);
                     player.start();
                 } else if (System.nanoTime() > deadline) {
-                    throw new IllegalStateException("a call neither returns nor waits");
+                    throw new IllegalStateException("call " + number + " neither returns nor waits: "
+                        + java.util.Arrays.toString(player.getStackTrace()));
                 }
             }
             if (failure != null) {
@@ -654,7 +655,7 @@ public class MemoryPlayer {
         }
     }
 
-    /** A consumer that spills everything, half of what it holds, what it is asked for, or nothing. */
+    /** A consumer that spills everything, half of what it holds, what is asked, or nothing. */
     private static class Consumer extends MemoryConsumer {
         final Game game;
         final Task owner;
@@ -675,7 +676,9 @@ public class MemoryPlayer {
             switch (habit) {
                 case "everything": released = getUsed(); break;
                 case "half": released = getUsed() / 2; break;
-                case "asked": released = Math.min(size, getUsed()); break;
+                case "asked":
+                    released = Math.min(getUsed(), Math.max(size, getUsed() / 8));
+                    break;
                 case "nothing": released = 0; break;
                 default: throw new java.io.IOException("no consumer has the habit " + habit);
             }

@@ -100,7 +100,8 @@ class MemoryOracle:
         ("clean_up_all_allocated_memory", task)
 
     Tasks, consumers and pages are named by numbers. A consumer's habit says what it releases when
-    it is asked to spill: "everything", "half" of what it holds, what is "asked", or "nothing".
+    it is asked to spill: "everything", "half" of what it holds, what is "asked" (but at least an
+    eighth of it), or "nothing".
 
     The Spark that plays is the installed one, or the one whose jars lie in the folder `spark_jars`:
     2.2 or later; unrolling value by value (``put_iterator``) can be played since 2.4.

@@ -1,9 +1,11 @@
 """The memory store beside Spark's own: what fits, who is evicted and where to, in which order."""
 
 import pytest
-from beside_spark import MOST, Comparison, Model, a_size, setups
+from beside_spark import MOST, Comparison, Disagreement, Model, a_size, setups
 from hypothesis import settings
 
+from course_lib.model import BlockId, MemoryStore
+from course_lib.model.pools import StorageMemoryPool
 from course_lib.settings import version
 
 pytestmark = pytest.mark.conformance
@@ -61,4 +63,111 @@ def next_call(model: Model, lot: int, a: int, b: int, c: int, d: int) -> tuple |
 def test_agrees_with_spark(memory_oracle):
     comparison = Comparison(memory_oracle, next_call)
     comparison.run(setups(unrolling=True), examples=25 * settings.default.max_examples)
-    print(comparison.seen)
+    comparison.saw(
+        "evicted", "evicted to disk", "read from disk", "cached again", "overshot", "refused",
+        "put: no room", "put_iterator: no room", "storage borrowed", "execution took back",
+    )  # fmt: skip
+
+
+def same_rdd_may_leave(patch):
+    """Blocks of the RDD that is being cached are evicted too."""
+    right = MemoryStore.evict_blocks_to_free_space
+    patch.setattr(
+        MemoryStore,
+        "evict_blocks_to_free_space",
+        lambda self, block_id, space, mode: right(self, None, space, mode),
+    )
+
+
+def reading_is_no_use(patch):
+    """First in, first out: a block that is read stays where it is."""
+    right = MemoryStore.get
+    patch.setattr(
+        MemoryStore,
+        "get",
+        lambda self, block: "memory" if self.contains(block) else right(self, block),
+    )
+
+
+def pins_hold_nothing(patch):
+    """Blocks that are read are evicted."""
+    patch.setattr(MemoryStore, "pin", lambda self, block: None)
+
+
+def frees_what_it_can(patch):
+    """Where there is too little to evict, what there is leaves nevertheless."""
+    right = MemoryStore.evict_blocks_to_free_space
+
+    def evict(self, block_id, space, mode):
+        mine = BlockId(block_id).rdd_id if block_id else None
+        here = sum(
+            block.size
+            for block in self.blocks_in_memory()
+            if block.level.memory_mode is mode and (mine is None or block.rdd_id != mine)
+            and not self._readers[block.block_id]
+        )  # fmt: skip
+        return right(self, block_id, min(space, here) or space, mode)
+
+    patch.setattr(MemoryStore, "evict_blocks_to_free_space", evict)
+
+
+def no_overshoot(patch):
+    """Storage shrinks by what was asked for, not by the blocks that left."""
+    right = StorageMemoryPool.free_space_to_shrink_pool
+    patch.setattr(
+        StorageMemoryPool,
+        "free_space_to_shrink_pool",
+        lambda self, space: min(space, right(self, space)),
+    )
+
+
+def unrolls_without_growth(patch):
+    """Unrolling asks for just what is there, not for half as much again."""
+    right = MemoryStore._unroll
+
+    def unroll(self, *args):
+        self.unroll_memory_growth_factor = 1.0
+        return right(self, *args)
+
+    patch.setattr(MemoryStore, "_unroll", unroll)
+
+
+def memory_only_goes_to_disk(patch):
+    """Whatever is evicted is on disk."""
+    right = MemoryStore.drop_from_memory
+
+    def drop(self, block_id):
+        block = self._in_memory[block_id]
+        dropped = right(self, block_id)
+        self._on_disk.setdefault(block_id, block)
+        return dropped
+
+    patch.setattr(MemoryStore, "drop_from_memory", drop)
+
+
+def disk_blocks_stay_there(patch):
+    """A block that is read from disk does not come back into memory."""
+    right = MemoryStore.get
+    patch.setattr(
+        MemoryStore, "get", lambda self, block: right(self, block) if self.contains(block)
+        else "disk" if block in self._on_disk else None,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "mistake",
+    [
+        same_rdd_may_leave,
+        reading_is_no_use,
+        pins_hold_nothing,
+        frees_what_it_can,
+        no_overshoot,
+        unrolls_without_growth,
+        memory_only_goes_to_disk,
+        disk_blocks_stay_there,
+    ],
+)
+def test_notices_a_mistake(memory_oracle, monkeypatch, mistake):
+    mistake(monkeypatch)
+    with pytest.raises(Disagreement):
+        Comparison(memory_oracle, next_call).run(setups(unrolling=True), examples=500, shrink=False)
