@@ -1,16 +1,21 @@
 """Answers as a learner might hand them in, made from what a task defines as right or wrong."""
 
+import inspect
 from collections.abc import Callable
 
-from course_lib.checks import EffectTask, PredictionTask, Task
+from course_lib.checks import ClassTask, Task
+from course_lib.checks.registry import AnyTask
 
 
-def source(task: Task | PredictionTask | EffectTask, compute: Callable, seed: int) -> str:
+def source(task: AnyTask, compute: Callable, seed: int) -> str:
     """Python text that answers `task` as `compute` does.
 
-    A function becomes a table of its results, for the inputs that belong to the seed: an answer
-    must not call the course's own code.
+    A class becomes its own text, under the task's name. A function becomes a table of its results,
+    for the inputs that belong to the seed: an answer must not call the course's own code.
     """
+    if isinstance(task, ClassTask):
+        text = inspect.getsource(compute).replace(compute.__name__, task.name, 1)
+        return f"from {task.base.__module__} import {task.base.__name__}\n\n\n{text}"
     if not isinstance(task, Task):
         return f"{task.name} = {dict(compute())!r}"
     table = {}
@@ -29,7 +34,7 @@ def source(task: Task | PredictionTask | EffectTask, compute: Callable, seed: in
     )
 
 
-def answer(task: Task | PredictionTask | EffectTask, compute: Callable, seed: int):
+def answer(task: AnyTask, compute: Callable, seed: int):
     """What a notebook holds under the task's name after running that text."""
     namespace = {}
     exec(source(task, compute, seed), namespace)

@@ -96,7 +96,7 @@ def with_answers(name, texts):
     answered = notebook(ROOT / "exercises" / name)
     stubs = [c for c in answered.cells if c.metadata.get("nbgrader", {}).get("solution")]
     for task_name, text in texts.items():
-        [stub] = [c for c in stubs if re.search(rf"^(def )?{task_name}\b", c.source, re.M)]
+        [stub] = [c for c in stubs if re.search(rf"^(def |class )?{task_name}\b", c.source, re.M)]
         stub.source = text
     return answered
 

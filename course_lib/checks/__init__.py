@@ -3,9 +3,9 @@
 How to write a set (``ps04.py`` is one to follow):
 
 1. Write ``checks/psNN.py`` with a `PROBLEM_SET`: a `Task` for each function to write, a
-   `PredictionTask` for values to predict, an `EffectTask` for settings to choose. Give each its
-   reference and its misconceptions, at least four for a function. Misconceptions and references
-   may use the model; answers may not.
+   `ClassTask` for a class, a `PredictionTask` for values to predict, an `EffectTask` for settings
+   to choose. Give each its reference and its misconceptions, at least four for a function or a
+   class. Misconceptions and references may use the model; answers may not.
 2. Write ``solutions/psNN-topic/psNN-topic.ipynb`` in JupyterLab, with nbgrader's cell metadata. A
    task takes two cells. The first is a solution cell, with ``### BEGIN SOLUTION`` and
    ``### END SOLUTION`` around what the student version shows as a comment: a function needs a
@@ -30,6 +30,7 @@ from course_lib.checks.reading import read_with, spark_setting
 from course_lib.checks.registry import ProblemSet, check, find_task, grade, problem_sets
 from course_lib.checks.tasks import (
     CannotCheckError,
+    ClassTask,
     EdgeCase,
     Effect,
     EffectTask,
@@ -40,6 +41,7 @@ from course_lib.checks.tasks import (
 
 __all__ = [
     "CannotCheckError",
+    "ClassTask",
     "EdgeCase",
     "Effect",
     "EffectTask",

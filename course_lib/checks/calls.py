@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
+from types import CodeType, FrameType
 from typing import Any
 
 _COURSE = str(Path(__file__).parents[1])
@@ -66,18 +66,26 @@ class Calls:
     course_function: str | None
 
 
-def call_all(function: Callable, inputs: Iterable[Sequence], timeout_s: float) -> Calls:
+def call_all(
+    function: Callable,
+    inputs: Iterable[Sequence],
+    timeout_s: float,
+    *,
+    play: Callable | None = None,
+    base: type = object,
+) -> Calls:
     """Call `function` with each of the `inputs`, giving up `timeout_s` seconds after the start.
 
     Each call gets its own copies of the arguments. After a call that is given up on, there are no
-    further ones.
+    further ones. A class is not called but played with: ``play(function, *arguments)``. It may call
+    the methods of its `base`, though that is one of the course's own.
     """
     inputs = [copy.deepcopy(tuple(arguments)) for arguments in inputs]
     outcomes: list[Outcome] = []
-    watch = _Watch()
+    watch = _Watch(play, base)
     printed = io.StringIO()
     worker = threading.Thread(
-        target=_work, args=(function, inputs, outcomes, watch), name="answer", daemon=True
+        target=_work, args=(function, inputs, outcomes, watch, play), name="answer", daemon=True
     )
     profile_before = threading.getprofile()
     threading.setprofile(watch)  # for the worker and for threads that the answer starts
@@ -107,10 +115,21 @@ class _GiveUp(SystemExit):
     silently on one."""
 
 
-def _work(function, inputs, outcomes, watch) -> None:
+def is_the_courses(function: Any) -> bool:
+    """Whether this was written in the course's own code, in a part that answers may not call."""
+    code = getattr(function, "__code__", None)
+    return code is not None and _closed(code)
+
+
+def _closed(code: CodeType) -> bool:
+    return code.co_filename.startswith(_COURSE) and code.co_filename not in _OPEN_TO_ANSWERS
+
+
+def _work(function, inputs, outcomes, watch, play) -> None:
     for arguments in inputs:
         try:
-            outcome = Returned(function(*arguments))
+            result = play(function, *arguments) if play else function(*arguments)
+            outcome = Returned(result)
         except _GiveUp:
             return
         except BaseException as error:
@@ -132,21 +151,30 @@ def _stop(worker: threading.Thread) -> None:
 
 
 class _Watch:
-    """A profile function that notes the first call into the course's own code.
+    """A profile function that notes the first call of an answer into the course's own code.
 
     It goes by the file that a function was written in, so other names for it do not hide it.
     """
 
-    def __init__(self):
+    def __init__(self, play: Callable | None, base: type):
         self.course_function: str | None = None
+        self._play = play and play.__code__
+        owners = [owner for owner in base.__mro__ if owner is not object]
+        methods = [method for owner in owners for method in vars(owner).values()]
+        self._open = {method.__code__ for method in methods if inspect.isfunction(method)}
 
     def __call__(self, frame: FrameType, event: str, _argument) -> None:
-        if event == "call" and self.course_function is None:
-            code = frame.f_code
-            if code.co_filename.startswith(_COURSE) and code.co_filename not in _OPEN_TO_ANSWERS:
-                module = frame.f_globals.get("__name__", "course_lib")
-                if module != __name__:
-                    self.course_function = f"{module}.{code.co_qualname}"
+        if event == "call" and self.course_function is None and _closed(frame.f_code):
+            module = frame.f_globals.get("__name__", "course_lib")
+            if module != __name__ and not self._permitted(frame):
+                self.course_function = f"{module}.{frame.f_code.co_qualname}"
+
+    def _permitted(self, frame: FrameType) -> bool:
+        """Whether this is what plays with the answer, or is called by that, or by the base."""
+        if frame.f_code is self._play or frame.f_code in self._open:
+            return True
+        caller = frame.f_back and frame.f_back.f_code
+        return bool(self._play and caller and _closed(caller) and caller.co_filename != __file__)
 
     def last_look(self, profile_function) -> None:
         """Note an answer that has switched the watching off."""
@@ -159,12 +187,13 @@ def _message(error: BaseException) -> str:
 
 
 def _place(error: BaseException, function: Callable) -> str:
-    """The last line of the function's own file that the error passed through."""
-    code = getattr(inspect.unwrap(function), "__code__", None)
+    """The last line of the function's (or class's) own file that the error passed through."""
+    parts = vars(function).values() if inspect.isclass(function) else [inspect.unwrap(function)]
+    written_in = {part.__code__.co_filename for part in parts if hasattr(part, "__code__")}
     lines = [
         (frame.f_code.co_filename, number)
         for frame, number in traceback.walk_tb(error.__traceback__)
-        if code is not None and frame.f_code.co_filename == code.co_filename
+        if frame.f_code.co_filename in written_in
     ]
     if not lines:
         return ""

@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from course_lib.checks.feedback import Feedback
-from course_lib.checks.tasks import EffectTask, PredictionTask, Task
+from course_lib.checks.tasks import ClassTask, EffectTask, PredictionTask, Task
+
+AnyTask = Task | ClassTask | PredictionTask | EffectTask
 
 _IN_THE_NOTEBOOK = object()
 
@@ -20,7 +22,7 @@ class ProblemSet:
 
     name: str
     title: str
-    tasks: tuple[Task | PredictionTask | EffectTask, ...]
+    tasks: tuple[AnyTask, ...]
 
     @property
     def short_name(self) -> str:
@@ -35,7 +37,7 @@ def problem_sets() -> Mapping[str, ProblemSet]:
     return {name: import_module(f"course_lib.checks.{name}").PROBLEM_SET for name in modules}
 
 
-def find_task(name: str) -> Task | PredictionTask | EffectTask:
+def find_task(name: str) -> AnyTask:
     """The task with that full name, such as "ps04/regions". Raises KeyError if there is none."""
     tasks = {
         f"{key}/{task.name}": task for key, one in problem_sets().items() for task in one.tasks

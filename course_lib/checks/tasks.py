@@ -6,6 +6,7 @@ check, the hidden tests and the proof (in ``tests/checks``) that both do what th
 - `Task`: a function to write. Its results are compared with the reference's on the visible
   `examples`, and on hidden inputs drawn from a seed; or, where the task has an `effect`, each
   result is tried out and judged by what happens.
+- `ClassTask`: a class to write. The course plays with it, on the examples and on hidden inputs.
 - `PredictionTask`: named values to predict; each counts on its own.
 - `EffectTask`: settings to choose; they are tried out and judged by what happens.
 
@@ -14,12 +15,21 @@ misconception, and has lost the task's points. Where only an `EdgeCase` is misse
 of that edge case are lost.
 """
 
+import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from random import Random
 from typing import Any
 
-from course_lib.checks.calls import Calls, Outcome, Raised, Returned, TimedOut, call_all
+from course_lib.checks.calls import (
+    Calls,
+    Outcome,
+    Raised,
+    Returned,
+    TimedOut,
+    call_all,
+    is_the_courses,
+)
 from course_lib.checks.feedback import Feedback, Status
 from course_lib.checks.values import malformed, same, show
 
@@ -123,11 +133,7 @@ class Task:
             )
             return self._feedback(Status.NOT_ATTEMPTED, says, graded, calls)
         if calls.course_function:
-            says = (
-                f"Your code calls `{calls.course_function}`: this answers with the course's own "
-                "code instead of yours, and earns no points."
-            )
-            return self._feedback(Status.NOT_YET, [says], graded, calls)
+            return self._feedback(Status.NOT_YET, [_borrowed(calls.course_function)], graded, calls)
         return self._compare(inputs, expected, calls, graded)
 
     def _compare(self, inputs, expected, calls: Calls, graded: bool) -> Feedback:
@@ -143,7 +149,9 @@ class Task:
             says = [_with_evidence(effect)] if effect else []
             return self._feedback(Status.RIGHT, says, graded, calls, points=self.points)
 
-        found = self._explain(inputs, expected, outcomes, right)
+        shown = effect.misconception if effect is not None else None
+        found = [one for one in self.misconceptions if one.name == shown]
+        found = found or self._explain(inputs, expected, outcomes, right)
         says = [misconception.says for misconception in found]
         says.append(self._difference(inputs[wrong[0]], expected[wrong[0]], outcomes[wrong[0]]))
         if effect is not None and not effect.passed:
@@ -262,6 +270,92 @@ class Task:
             max_points=self.points,
             says=tuple(says),
             misconceptions=misconceptions,
+            printed=calls.printed if calls else "",
+            graded=graded,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClassTask:
+    """A class to write, called `name` in the notebook, that extends `base`.
+
+    ``play(answer, *arguments)`` uses the class as the course's model would, and returns an
+    `Effect`; it raises NotImplementedError where a method is a stub. The answer may call the
+    methods of `base`, and nothing else of the course. `reference` is a class that passes; a
+    misconception's `compute` is a class that has it, and `play` recognises it by what happens.
+    """
+
+    name: str
+    title: str
+    points: float
+    base: type
+    play: Callable[..., Effect]
+    reference: type
+    examples: Sequence[tuple]
+    draw_inputs: Callable[[Random], Iterable[tuple]]
+    misconceptions: tuple[Misconception, ...]
+    timeout_s: float = 5.0
+
+    def check(self, answer: Any) -> Feedback:
+        """Feedback on the visible examples."""
+        return self._judge(answer, list(self.examples), graded=False)
+
+    def grade(self, answer: Any, seed: int) -> Feedback:
+        """Feedback on the examples and on hidden inputs."""
+        return self._judge(answer, self.inputs(seed), graded=True)
+
+    def inputs(self, seed: int) -> list[tuple]:
+        """The examples and the hidden inputs that belong to a seed."""
+        return [*self.examples, *self.draw_inputs(Random(f"{self.name} {seed}"))]
+
+    def _judge(self, answer, inputs: list[tuple], graded: bool) -> Feedback:
+        if answer is None or answer is ...:
+            return self._feedback(Status.NOT_ATTEMPTED, [], graded)
+        if not (inspect.isclass(answer) and issubclass(answer, self.base)):
+            found = f"the class {answer.__name__}" if inspect.isclass(answer) else show(answer)
+            says = f"`{self.name}` should be a class that extends `{self.base.__name__}`"
+            return self._feedback(Status.NOT_YET, [f"{says}; it is {found}."], graded)
+        own = [owner for owner in answer.__mro__ if owner not in self.base.__mro__]
+        methods = [method for owner in own for method in vars(owner).values()]
+        for method in filter(is_the_courses, methods):
+            function = f"{method.__module__}.{method.__qualname__}"
+            return self._feedback(Status.NOT_YET, [_borrowed(function)], graded)
+
+        calls = call_all(answer, inputs, self.timeout_s, play=self.play, base=self.base)
+        if calls.course_function:
+            return self._feedback(Status.NOT_YET, [_borrowed(calls.course_function)], graded, calls)
+        return self._first_failure(calls, graded)
+
+    def _first_failure(self, calls: Calls, graded: bool) -> Feedback:
+        effect = None
+        for outcome in calls.outcomes:
+            if isinstance(outcome, TimedOut):
+                says = f"It had not ended after {self.timeout_s:g} seconds, and was given up."
+                return self._feedback(Status.NOT_YET, [says], graded, calls)
+            if isinstance(outcome, Raised):
+                if isinstance(outcome.error, NotImplementedError):
+                    return self._feedback(Status.NOT_ATTEMPTED, [], graded, calls)
+                where = f", {outcome.where}" if outcome.where else ""
+                says = f"`{self.name}` raises `{outcome.message}`{where}."
+                return self._feedback(Status.NOT_YET, [says], graded, calls)
+            effect = outcome.value
+            if not effect.passed:
+                says = [m.says for m in self.misconceptions if m.name == effect.misconception]
+                says.append(_with_evidence(effect))
+                return self._feedback(
+                    Status.NOT_YET, says, graded, calls, misconception=effect.misconception
+                )
+        says = [_with_evidence(effect)]
+        return self._feedback(Status.RIGHT, says, graded, calls, points=self.points)
+
+    def _feedback(self, status, says, graded, calls=None, *, points=0.0, misconception=None):
+        return Feedback(
+            title=self.title,
+            status=status,
+            points=points,
+            max_points=self.points,
+            says=tuple(says),
+            misconceptions=(misconception,) if misconception else (),
             printed=calls.printed if calls else "",
             graded=graded,
         )
@@ -414,6 +508,13 @@ class EffectTask:
             misconceptions=(misconception,) if misconception else (),
             graded=graded,
         )
+
+
+def _borrowed(course_function: str) -> str:
+    return (
+        f"Your code calls `{course_function}`: this answers with the course's own code instead of "
+        "yours, and earns no points."
+    )
 
 
 def _outcome(compute: Callable, arguments: tuple) -> Outcome:
