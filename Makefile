@@ -4,7 +4,7 @@ PORT ?= 8888
 BROWSER ?= yes
 BIN := .venv/bin
 
-.PHONY: help lab test lint lessons exercises check grade bench record pictures lock clean
+.PHONY: help lab test lint lessons exercises check grade bench record traces conformance pictures lock clean
 
 help:  ## what can be made
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -40,6 +40,12 @@ bench: .venv/ready  ## measure what is fast, beside what one would use instead
 
 record: .venv/ready  ## record the measurements that lessons keep (on a quiet machine, five minutes)
 	for script in scripts/record_*.py; do $(BIN)/python $$script || exit 1; done
+
+traces: .venv/ready  ## record what the memory managers of Spark 2.1, 2.2 and 2.4 did (downloads 590 MB)
+	$(BIN)/python scripts/trace_old_sparks.py
+
+conformance: .venv/ready  ## compare the model with Spark 3.5, 4.1 and 4.3 (downloads 760 MB)
+	$(BIN)/python scripts/conformance.py
 
 pictures: .venv/ready  ## make the README's pictures (needs Chromium)
 	$(BIN)/python scripts/make_pictures.py

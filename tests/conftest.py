@@ -1,6 +1,7 @@
 """What several tests share: Spark's own classes to compare with, and the comparison itself."""
 
 import pytest
+from beside_spark import compared
 from hypothesis import settings
 
 from course_lib.spark import MemoryOracle, Oracle, SparkRefusal
@@ -28,10 +29,13 @@ def oracle():
 
 
 @pytest.fixture(scope="session")
-def memory_oracle():
+def memory_oracle(record_testsuite_property):
     """Spark's memory manager and memory store, to be played on, in a JVM that tests share."""
     with MemoryOracle() as oracle:
         yield oracle
+        record_testsuite_property("spark", oracle.spark_version)
+    for what, number in compared.items():
+        record_testsuite_property(what, number)
 
 
 @pytest.fixture(scope="session")
