@@ -14,7 +14,7 @@ from matplotlib.patheffects import withStroke
 from course_lib.draw.film import Film, Shot
 from course_lib.draw.heatmap import Heatmap, scale_of
 from course_lib.draw.layout import Placed, extent, layout, strips
-from course_lib.draw.palette import ALARM, GROUND, SHADES, Kind, kind
+from course_lib.draw.palette import ALARM, GROUND, Kind, kind
 from course_lib.draw.picture import Picture, Shown, held_text, moment_ticks, size_ticks
 from course_lib.model.region import Region
 from course_lib.units import bytes_to_string
@@ -211,7 +211,7 @@ def _draw_notes(axes: Axes, picture: Picture, scale: int, room: Room) -> float:
         label = axes.text(x + 0.08, bottom + 0.15, name, size=SMALL, color=INK, va="center")
         width = _width(axes, label) + 0.16
         if x + width > room.x + room.w:
-            label.remove()
+            label.set_text("\N{HORIZONTAL ELLIPSIS}")
             break
         hollow = {"fill": False, "edgecolor": kind("execution").light, "linestyle": "--"}
         axes.add_patch(Rectangle((x, bottom + 0.06), width, 0.18, linewidth=1.2, **hollow))
@@ -309,7 +309,7 @@ def _draw_heatmap(figure: Figure, shown: Heatmap) -> Figure:
     for name, row in zip(shown.y.values, shown.values, strict=True):
         _small(axes, name, left - 0.08, y + CELL / 2, ha="right")
         for i, value in enumerate(row):
-            shade, x = SHADES[shown.level(value)], left + i * width
+            shade, x = shown.shade(value), left + i * width
             axes.add_patch(Rectangle((x, y), width, CELL, facecolor=shade.light, linewidth=0))
             if shown.framed and value == shown.least:
                 inside = (x + 0.02, y + 0.02), width - 0.04, CELL - 0.04
@@ -322,7 +322,7 @@ def _draw_heatmap(figure: Figure, shown: Heatmap) -> Figure:
     for i in range(0, len(shown.x.values), every):
         _small(axes, shown.x.values[i], left + (i + 0.5) * width, y + 0.1, ha="center")
     _small(axes, f"{shown.x.name} (across)", WIDTH - MARGIN, y + 0.27, ha="right")
-    legend = Counter({(SHADES[shown.level(v)], shown.text(v)): 1 for v in scale_of(shown)})
+    legend = Counter({(shown.shade(v), shown.text(v)): 1 for v in scale_of(shown)})
     return _cut(figure, axes, _draw_legend(axes, legend, y + 0.4) + MARGIN)
 
 

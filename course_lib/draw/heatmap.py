@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from course_lib.draw.palette import SHADES
+from course_lib.draw.palette import Kind, shades
 from course_lib.draw.picture import Shown
 
 
@@ -19,19 +19,23 @@ class Axis:
 class Heatmap(Shown):
     """Numbers as shades, the stronger the more; no shade at all is nothing.
 
-    `values` are rows from top to bottom, one for each value of `y`. `text` writes a number for the
-    reader. The cells with the least are framed, unless they are many.
+    `values` are rows from top to bottom, one for each value of `y`; `text` writes a number for the
+    reader. `hue` says what the numbers are: a kind of memory, or ``"alarm"`` for what nobody wants.
+    Of that, the cells with the least are framed, unless they are many.
 
-    Raises ValueError for rows that do not fit the axes and for numbers below zero.
+    Raises ValueError for rows that do not fit the axes, for numbers below zero and for a hue that
+    the palette does not have.
     """
 
     x: Axis
     y: Axis
     values: tuple[tuple[float, ...], ...]
     text: Callable[[float], str] = str
+    hue: str = "alarm"
 
     def __post_init__(self):
         super().__post_init__()
+        shades(self.hue)
         shape = [len(row) for row in self.values]
         if not shape or shape != [len(self.x.values)] * len(self.y.values) or not shape[0]:
             raise ValueError(
@@ -55,13 +59,17 @@ class Heatmap(Shown):
     def framed(self) -> bool:
         """Whether the cells with the least are so few that a frame around each shows them."""
         numbers = [value for row in self.values for value in row]
-        return numbers.count(self.least) <= len(numbers) / 10
+        return self.hue == "alarm" and numbers.count(self.least) <= len(numbers) / 10
 
     def level(self, value: float) -> int:
         """The number of a value's shade: 0 for nothing, the last for the most there is."""
         if not value:
             return 0
-        return max(1, round((len(SHADES) - 1) * value / self.most))
+        return max(1, round((len(shades(self.hue)) - 1) * value / self.most))
+
+    def shade(self, value: float) -> Kind:
+        """A value's shade."""
+        return shades(self.hue)[self.level(value)]
 
     def rows(self) -> list[tuple[str, ...]]:
         """One line for each value of `y`."""

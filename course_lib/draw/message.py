@@ -56,7 +56,8 @@ class Sheet:
         scale = [(shown.level(value), shown.text(value)) for value in scale_of(shown)]
         axes = {"x": [shown.x.name, shown.x.values], "y": [shown.y.name, shown.y.values]}
         least = shown.text(shown.least) if shown.framed else None
-        return json.loads(json.dumps(axes | {"cells": cells, "scale": scale, "least": least}))
+        more = {"cells": cells, "scale": scale, "least": least, "hue": shown.hue}
+        return json.loads(json.dumps(axes | more))
 
     def _shot(self, shot: Shot) -> int:
         score = [list(pair) for pair in shot.score]

@@ -1,6 +1,7 @@
 """The one palette of the course: what a colour means, in every picture."""
 
 from dataclasses import dataclass
+from functools import cache
 
 
 @dataclass(frozen=True)
@@ -76,13 +77,19 @@ def linear_rgb(colour: str) -> tuple[float, float, float]:
     return tuple(p / 12.92 if p <= 0.04045 else ((p + 0.055) / 1.055) ** 2.4 for p in parts)
 
 
-# From nothing to the most there is: one hue, so that lightness alone orders them for every sight.
-SHADES = tuple(
-    Kind(
-        f"{5 * step} %",
-        _mixed(GROUND.light, ALARM.light, step / 20),
-        _mixed(GROUND.dark, ALARM.dark, step / 20),
-        "A share of the largest number in a heat map.",
+@cache
+def shades(hue: str) -> tuple[Kind, ...]:
+    """From nothing to the most there is: the ground, and 20 steps to a kind's colour or the alarm.
+
+    One hue, so that lightness alone orders them for every sight.
+    """
+    most = ALARM if hue == "alarm" else kind(hue)
+    return tuple(
+        Kind(
+            f"{5 * step} %",
+            _mixed(GROUND.light, most.light, step / 20),
+            _mixed(GROUND.dark, most.dark, step / 20),
+            "A share of the largest number in a heat map.",
+        )
+        for step in range(21)
     )
-    for step in range(21)
-)

@@ -4,6 +4,7 @@
 const STRIP = 28;
 const LINE = 18;
 const HOLDER = 24; // a thin bar and the gap to the next
+const WAITING = 27; // the line of those who wait
 const MARKED = 40; // of a bar's height, from below: above it there are labels
 
 // The pattern of memory that nothing has claimed. Its id is the widget's own: browsers draw nothing
@@ -22,8 +23,8 @@ function pen(palette, font, hatch) {
   return {
     patterns: hatching(hatch),
     hatch: `url(#${hatch})`,
-    shade: (level) => `light-dark(${palette.shades[level].slice(0, 2)})`,
-    onShade: (level) => `light-dark(${palette.shades[level].slice(2)})`,
+    shade: (hue, level) => `light-dark(${palette.shades[hue][level].slice(0, 2)})`,
+    onShade: (hue, level) => `light-dark(${palette.shades[hue][level].slice(2)})`,
     fill: (kind) => `light-dark(${palette[kind][0]},${palette[kind][1]})`,
     ink: (kind) => `light-dark(${palette[kind][2]},${palette[kind][3]})`,
     width(text) {
@@ -101,8 +102,8 @@ function drawTrees(view, width, pen) {
     top += STRIP * strips(tree) + 6;
     if (i === 0) {
       const notes = sideNotes(view, scale ?? extent(tree), width, top - 6, pen);
-      svg += notes.things.map((thing) => drawNote(thing, pen)).join("");
-      top = notes.bottom + 6;
+      svg += notes.map((note) => drawNote(note, pen)).join("");
+      top += notesHeight(view);
     }
     let x = 1;
     for (const [caption, [kind, times]] of legend) {
@@ -119,6 +120,11 @@ function drawTrees(view, width, pen) {
 }
 
 // ---- Who holds a bar that ends at `bottom`, marks on it, and below it who waits ----
+
+const notesHeight = ({ holders = [], marks = [], waiting = [] }) =>
+  (holders.length ? 6 + HOLDER * holders.length : 0) +
+  (marks.length ? LINE : 0) +
+  (waiting.length ? WAITING : 0);
 
 function sideNotes({ holders = [], marks = [], waiting = [] }, scale, width, bottom, pen) {
   const things = [];
@@ -150,9 +156,12 @@ function sideNotes({ holders = [], marks = [], waiting = [] }, scale, width, bot
     return chip;
   });
   if (chips.length) things.push({ key: "waiting", word: "waiting", x: 1, y: bottom + 5, w: 0, h: 20 });
-  things.push(...chips.filter((chip) => chip.x + chip.w <= width));
-  if (chips.length) bottom += 27;
-  return { things: things.map((one) => ({ ...one, depth: 99, opacity: 1 })), bottom };
+  const fitting = chips.filter((chip) => chip.x + chip.w <= width - 20);
+  things.push(...fitting);
+  if (fitting.length < chips.length) {
+    things.push({ ...chips[fitting.length], key: "more who wait", chip: undefined, word: "…", w: 0 });
+  }
+  return things.map((one) => ({ ...one, depth: 99, opacity: 1 }));
 }
 
 function drawNote(note, pen) {
@@ -195,9 +204,11 @@ function scene(shot, scale, width, pen) {
     }
     top += STRIP * strips(tree) + 6;
   });
-  const notes = sideNotes(shot, scale, width, top - 6, pen);
-  return { things: [...things, ...notes.things], height: notes.bottom + 4 };
+  return [...things, ...sideNotes(shot, scale, width, top - 6, pen)];
 }
+
+const sceneHeight = (shot) =>
+  sum(shot.trees.map((tree) => STRIP * strips(tree) + 6)) + notesHeight(shot);
 
 function drawScene(things, pen) {
   return things
@@ -273,13 +284,15 @@ function drawHeat({ heat }, width, pen) {
       const x = left + i * wide;
       const least = told === heat.least;
       const where = `${down} ${ys[j]}, ${across} ${xs[i]}: ${told}`;
-      svg += `<g>${box(x, y, wide, CELL, pen.shade(shade), "cell")}`;
+      svg += `<g>${box(x, y, wide, CELL, pen.shade(heat.hue, shade), "cell")}`;
       if (least) svg += `<rect class="least" x="${x + 2}" y="${y + 2}" width="${wide - 4}" height="${CELL - 4}"/>`;
-      if (fits) svg += text(x + wide / 2, y + 15, told, pen.onShade(shade));
+      if (fits) svg += text(x + wide / 2, y + 15, told, pen.onShade(heat.hue, shade));
       svg += `<title>${escaped(where)}</title></g>`;
     });
   });
   let bottom = top + CELL * ys.length;
+  // Where a film is: moved from column to column, and hidden where there is no film.
+  svg += `<path class="playhead" hidden data-left="${left}" data-wide="${wide}" d="M-4 12h8l-4 7z"/>`;
   const every = 1 + Math.floor(Math.max(...xs.map(pen.width)) / (wide - 4));
   xs.forEach((name, i) => {
     if (i % every === 0) svg += text(left + (i + 0.5) * wide, bottom + 15, name, "var(--ex-ink)");
@@ -287,7 +300,7 @@ function drawHeat({ heat }, width, pen) {
   svg += text(width - 1, bottom + 32, `${across} (across)`, "var(--ex-faint)", "end");
   let x = 1;
   for (const [shade, told] of heat.scale) {
-    svg += box(x, bottom + 42, 12, 12, pen.shade(shade), "region");
+    svg += box(x, bottom + 42, 12, 12, pen.shade(heat.hue, shade), "region");
     svg += text(x + 18, bottom + 52, told, "var(--ex-ink)", "start");
     x += pen.width(told) + 36;
   }

@@ -17,8 +17,8 @@ function render({ model, el }) {
   let asked = null; // what the kernel has been asked for and has not answered yet
   let kernel = model.get("_no_kernel") ? "absent" : "unknown"; // then "present"
   let resting, waiting;
-  let shown = null; // the view on the page, as JSON in `drawn`, at the width `drawnWidth`
-  let drawn, drawnWidth;
+  let shown = null; // the view on the page, drawn at the width `drawnWidth`
+  let drawnWidth;
   let width = 0; // 0 until the widget is on the page: before that it has neither width nor font
   let brush = null;
   let film = null; // what plays films, once there is one
@@ -46,6 +46,7 @@ function render({ model, el }) {
   const id = uniqueId();
   const frame = element("div", { class: "picture" });
   const screen = element("div", { hidden: "" });
+  const history = element("div", { class: "picture", hidden: "" });
   const sentence = element("p", { class: "sentence", "aria-live": "polite" });
   const problem = element("pre", { class: "problem", hidden: "" });
   const status = element("p", { class: "status", role: "status" });
@@ -53,51 +54,64 @@ function render({ model, el }) {
   const numbers = element("details", {}, element("summary", {}, "Numbers as a table"), table);
   numbers.addEventListener("toggle", () => numbers.open && fillTable(table, tableOf(shown)));
   const text = makeText();
-  root.append(frame, screen, problem, sentence, numbers, text.root);
+  root.append(frame, screen, history, problem, sentence, numbers, text.root);
   (panels.length ? frame : numbers).before(status); // what a button led to stands by the buttons
   root.querySelectorAll("summary").forEach(keepKeys);
   el.append(root);
 
-  function draw() {
+  // Draw the view of what is chosen; false if it is not here. New tables may hold what is shown
+  // already: then it stays as it is, and a film plays on.
+  function draw(newTables = false) {
     const view = lookUp(tables, chosen);
     for (const name in controls) controls[name].show(chosen[name]);
     text.show(tables.text ?? "");
     if (view === null) return false;
-    const content = JSON.stringify(view);
-    if (content === drawn && width === drawnWidth) return true; // new tables, same picture
-    [shown, drawn, drawnWidth] = [view, content, width];
+    if (newTables && width === drawnWidth && JSON.stringify(view) === JSON.stringify(shown)) {
+      return true;
+    }
+    [shown, drawnWidth] = [view, width];
     evidence.textContent = view.evidence ?? "";
     problem.hidden = !view.problem;
     screen.hidden = !view.film;
+    history.hidden = !view.history;
     frame.hidden = Boolean(view.problem || view.film);
     if (view.problem) {
       problem.textContent = view.problem;
     } else if (width > 0) {
       brush ??= pen(about.palette, `12px ${getComputedStyle(root).fontFamily}`, `${id}-hatch`);
-      if (view.film) playFilm(view.film);
-      else drawPicture(view);
+      if (view.film) playFilm(view);
+      else drawPicture(view, frame, id);
     }
     sentence.textContent = view.sentence;
     if (numbers.open) fillTable(table, tableOf(view));
     return true;
   }
 
-  function drawPicture(view) {
+  function drawPicture(view, place, called) {
     const make = view.trees ? drawTrees : view.heat ? drawHeat : drawTimeline;
     const [inside, height] = make(view, width, brush);
-    frame.innerHTML =
-      `<svg role="img" aria-labelledby="${id}-title ${id}-text" width="${width}" height="${height}">` +
-      `<title id="${id}-title">${escaped(view.heading || about.title)}</title>` +
-      `<desc id="${id}-text">${escaped(view.sentence)}</desc>${brush.patterns}${inside}</svg>`;
+    place.innerHTML =
+      `<svg role="img" aria-labelledby="${called}-title ${called}-text" width="${width}" height="${height}">` +
+      `<title id="${called}-title">${escaped(view.heading || about.title)}</title>` +
+      `<desc id="${called}-text">${escaped(view.sentence ?? "")}</desc>${brush.patterns}${inside}</svg>`;
   }
 
-  function playFilm(next) {
+  function playFilm(view) {
     if (film === null) {
-      film = makeFilm(id);
+      film = makeFilm(id, showStep);
       screen.append(film.root);
     }
-    film.load(next, width, brush, pressed);
+    if (view.history) drawPicture(view.history, history, `${id}-history`);
+    film.load(view.film, width, brush, pressed);
     pressed = false;
+  }
+
+  function showStep(step) {
+    const playhead = history.querySelector(".playhead");
+    if (playhead === null) return;
+    const { left, wide } = playhead.dataset;
+    playhead.removeAttribute("hidden");
+    playhead.setAttribute("transform", `translate(${Number(left) + (step + 0.5) * wide})`);
   }
 
   // A button of a panel: what it does is for the kernel to say. The film that comes back is shown
@@ -160,7 +174,7 @@ function render({ model, el }) {
     // Tables for a state nobody asked for here: the control was moved from code or elsewhere.
     if (asked === null || !same(tables.base, asked)) chosen = { ...tables.base };
     asked = null;
-    if (draw()) {
+    if (draw(true)) {
       clearTimeout(waiting);
       status.textContent = "";
     }

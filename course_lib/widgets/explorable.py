@@ -15,8 +15,9 @@ from pathlib import Path
 import anywidget
 import traitlets
 
+from course_lib.draw.heatmap import Heatmap
 from course_lib.draw.message import Sheet
-from course_lib.draw.palette import ALARM, PALETTE, SHADES, Kind
+from course_lib.draw.palette import ALARM, PALETTE, Kind, shades
 from course_lib.draw.picture import Shown, table
 
 _HERE = Path(__file__).parent
@@ -53,13 +54,15 @@ class View:
     """What a state looks like: a picture or film and one sentence, or why there is none.
 
     `problem` is the complaint with which Spark refuses the state. `facts` are further numbers for
-    the table, as (name, text) pairs.
+    the table, as (name, text) pairs. `history` is the whole of a film in one picture: a heat map
+    with a column for each step.
     """
 
     picture: Shown | None
     sentence: str
     facts: tuple[tuple[str, str], ...] = ()
     problem: str = ""
+    history: Heatmap | None = None
 
     def __post_init__(self):
         if bool(self.picture) == bool(self.problem):
@@ -77,6 +80,8 @@ class View:
         tables = [self.picture.table()]
         if self.facts:
             tables.append(table([("also", ""), *self.facts]))
+        if self.history:
+            tables.append(self.history.table())
         return "\n\n".join([*tables, self.sentence])
 
 
@@ -244,6 +249,8 @@ class Explorable(anywidget.AnyWidget):
             packed["facts"] = [list(fact) for fact in view.facts]
         if view.problem:
             packed["problem"] = view.problem
+        if view.history is not None:
+            packed["history"] = sheet.pack(view.history)
         return packed
 
     def _describe_self(self) -> dict:
@@ -261,7 +268,9 @@ class Explorable(anywidget.AnyWidget):
             ],
             "palette": {
                 **{name: _fills(kind) for name, kind in (PALETTE | {"alarm": ALARM}).items()},
-                "shades": [_fills(shade) for shade in SHADES],
+                "shades": {
+                    hue: [_fills(shade) for shade in shades(hue)] for hue in ("alarm", "execution")
+                },
             },
         }
 

@@ -39,19 +39,18 @@ function makeLane(lane, id, patterns) {
   );
   let things = []; // on the page
   let [from, to] = [[], []]; // between which they are
-  let shots, scenes, brush;
+  let shots, scale, width, brush;
 
   return {
     root,
-    load(lane, scale, width, pen) {
-      [shots, brush] = [lane.shots, pen];
-      scenes = shots.map((shot) => scene(shot, scale, width, pen));
+    load(lane, wholeScale, wholeWidth, pen) {
+      [shots, scale, width, brush] = [lane.shots, wholeScale, wholeWidth, pen];
       svg.setAttribute("width", width);
-      svg.setAttribute("height", Math.max(...scenes.map(({ height }) => height)));
+      svg.setAttribute("height", Math.max(...shots.map(sceneHeight)));
       title.textContent = lane.name;
     },
     aim(step) {
-      [from, to] = [things, scenes[step].things];
+      [from, to] = [things, scene(shots[step], scale, width, brush)];
       const shot = shots[step];
       say(event, shot.event);
       say(outcome, shot.outcome);
@@ -78,7 +77,7 @@ function fillScore(table, lanes, step, last) {
     `<thead><tr><td></td>${head}</tr></thead><tbody>${lanes.map(row).join("")}</tbody>`;
 }
 
-function makeFilm(id) {
+function makeFilm(id, onStep) {
   const stage = element("div");
   const score = element("table", { class: "score" });
   const button = (name, label) => {
@@ -123,6 +122,7 @@ function makeFilm(id) {
     scrubber.setAttribute("aria-valuetext", `${step} of ${last()}: ${film.lanes[0].shots[step].event}`);
     count.textContent = `${step} / ${last()}`;
     fillScore(score, film.lanes, step, last());
+    onStep(step);
     if (duration === 0) for (const lane of lanes) lane.paint(1);
     wake();
   }

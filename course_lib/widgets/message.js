@@ -24,6 +24,7 @@ function shot(place, parts) {
 }
 
 export function unpack(packed, parts) {
+  if (packed.history) packed = { ...packed, history: unpack(packed.history, parts) };
   if (packed.trees) return bars(packed, parts);
   if (packed.heat) {
     const text = ([shade, place]) => [shade, parts[place]];

@@ -1,13 +1,14 @@
 """Tasks at one pool: who gets how much execution memory, who waits, and who spills."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from course_lib.draw.film import Film, Lane, Shot
+from course_lib.draw.heatmap import Axis, Heatmap
 from course_lib.draw.picture import Picture
 from course_lib.model.managers import StaticMemoryManager
 from course_lib.model.replay import Ask, Event, Finish, Frame, Release, replay
-from course_lib.units import byte_string_as_bytes, bytes_to_string
+from course_lib.units import MIB, byte_string_as_bytes, bytes_to_string
 from course_lib.widgets.explorable import Control, Explorable, View
 from course_lib.widgets.stage import counted, furnished, shot, told
 
@@ -38,7 +39,26 @@ def tasks_at_one_pool(state: Mapping) -> View:
         shots.append(pool_shot(frame, asked))
     title = f"{state['tasks']} tasks that ask for {bytes_to_string(size)} each"
     lanes = counted([Lane("execution pool", tuple(shots))])
-    return View(Film(title, "modelled", lanes), f"At the end: {told(frames[-1].score)}.")
+    return View(
+        Film(title, "modelled", lanes),
+        f"At the end: {told(frames[-1].score)}.",
+        history=who_held_what(shots),
+    )
+
+
+def who_held_what(shots: Sequence[Shot]) -> Heatmap:
+    """A row for each task, a column for each step, and in it the MiB that the task held."""
+    holdings = [{name: held for name, held, _ in shot.picture.holders} for shot in shots]
+    tasks = sorted(set().union(*holdings))
+    return Heatmap(
+        "Who held how much, and when",
+        "modelled",
+        Axis("step", tuple(map(str, range(len(shots))))),
+        Axis("task, MiB held", tuple(tasks)),
+        tuple(tuple(held.get(task, 0) / MIB for held in holdings) for task in tasks),
+        lambda mib: f"{mib:.0f}",
+        "execution",
+    )
 
 
 def pool_shot(frame: Frame, asked: Mapping[str, int]) -> Shot:

@@ -2,8 +2,9 @@ import pytest
 
 from course_lib.draw import Axis, Heatmap
 from course_lib.draw.message import Sheet
-from course_lib.draw.palette import SHADES, contrast
+from course_lib.draw.palette import PALETTE, contrast, shades
 
+SHADES = shades("alarm")
 X = Axis("cores", ("1", "2", "4"))
 Y = Axis("heap", ("1g", "2g"))
 
@@ -59,12 +60,21 @@ def test_the_message_holds_shades_and_texts():
     assert packed["scale"][-1] == [20, "40 MiB"]
 
 
+@pytest.mark.parametrize("hue", ["alarm", "execution"])
 @pytest.mark.parametrize("theme", ["light", "dark"])
-def test_stronger_shades_are_further_from_the_ground_and_text_on_each_is_readable(theme):
-    ground = getattr(SHADES[0], theme)
-    distances = [contrast(ground, getattr(shade, theme)) for shade in SHADES]
+def test_stronger_shades_are_further_from_the_ground_and_text_on_each_is_readable(theme, hue):
+    ground = getattr(shades(hue)[0], theme)
+    distances = [contrast(ground, getattr(shade, theme)) for shade in shades(hue)]
     assert distances == sorted(distances)
-    assert all(contrast(one.text(theme), getattr(one, theme)) >= 4.5 for one in SHADES)
+    assert all(contrast(one.text(theme), getattr(one, theme)) >= 4.5 for one in shades(hue))
+
+
+def test_memory_has_the_colour_of_its_kind_and_frames_nothing():
+    held = heat((1, 2, 3), (2, 2, 2), hue="execution")
+    assert held.shade(3).light == PALETTE["execution"].light
+    assert not held.framed
+    with pytest.raises(ValueError, match="unknown kind 'red'"):
+        heat((1, 2, 3), (2, 2, 2), hue="red")
 
 
 @pytest.mark.parametrize(

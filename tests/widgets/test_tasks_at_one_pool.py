@@ -57,5 +57,16 @@ def test_a_pool_without_tasks_has_no_fences():
     assert fences(512 * MIB, 0) == ()
 
 
+def test_who_held_what_is_one_picture_with_a_column_for_each_step():
+    view = tasks_at_one_pool(START)
+    assert view.history.rows()[1:] == [
+        ("t1", "0", "256", "256", "256", "128", "128", "128", "128", "128", "0", "0", "0"),
+        ("t2", "0", "0", "256", "256", "256", "256", "256", "128", "128", "128", "0", "0"),
+        ("t3", "0", "0", "0", "0", "0", "128", "128", "128", "128", "128", "128", "0"),
+    ]
+    assert len(view.history.x.values) == view.picture.steps
+    assert "across: step" in view.table()
+
+
 def test_the_message_is_small_even_with_eight_tasks():
     assert len(json.dumps(TasksAtOnePool(tasks=8)._tables)) < 250_000
