@@ -8,10 +8,12 @@ from types import SimpleNamespace
 import pytest
 from beside_spark import Disagreement, Model, agree
 
+import course_lib
 from course_lib.model import MemoryMode, StaticMemoryManager, UnifiedMemoryManager
 from course_lib.spark.memory_oracle import Game, Played, Pools, Returned, State, Thrown
 
 RECORDED = Path(__file__).parent.parent / "recorded"
+RECORDED_FOR_READERS = Path(course_lib.__file__).parent / "recorded"
 TRACES = [("static", "2.4.8"), ("unified", "2.4.8"), ("unified", "2.2.3"), ("unified", "2.1.3")]
 
 
@@ -87,6 +89,14 @@ def test_agrees_with_the_recorded_spark(manager, version):
     for one in recorded["games"]:
         calls, played = game(one)
         agree(calls, model(one, version), played)
+
+
+def test_agrees_with_what_is_recorded_for_readers():
+    recorded = json.loads((RECORDED_FOR_READERS / "static_memory_manager.json").read_text())
+    assert [one["manager"] for one in recorded["games"]] == ["static", "unified"]
+    for one in recorded["games"]:
+        calls, played = game(one)
+        agree(calls, model(one, recorded["spark"]), played)
 
 
 def test_storage_borrowed_more_than_it_needed_before_2_2():
