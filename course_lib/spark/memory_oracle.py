@@ -104,7 +104,7 @@ class MemoryOracle:
     eighth of it), or "nothing".
 
     The Spark that plays is the installed one, or the one whose jars lie in the folder `spark_jars`:
-    2.2 or later; unrolling value by value (``put_iterator``) can be played since 2.4.
+    2.1.3 or later; unrolling value by value (``put_iterator``) can be played since 2.4.
     """
 
     def __init__(self, spark_jars: Path | None = None):

@@ -1,4 +1,4 @@
-"""The model beside what earlier Sparks did: golden traces of 2.4.8 and 2.2.3."""
+"""The model beside what earlier Sparks did: golden traces of 2.4.8, 2.2.3 and 2.1.3."""
 
 import contextlib
 import json
