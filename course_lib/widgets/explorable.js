@@ -90,10 +90,11 @@ function render({ model, el }) {
   function drawPicture(view, place, called) {
     const make = view.trees ? drawTrees : view.heat ? drawHeat : drawTimeline;
     const [inside, height] = make(view, width, brush);
+    const patterns = view.trees ? brush.patterns : "";
     place.innerHTML =
       `<svg role="img" aria-labelledby="${called}-title ${called}-text" width="${width}" height="${height}">` +
       `<title id="${called}-title">${escaped(view.heading || about.title)}</title>` +
-      `<desc id="${called}-text">${escaped(view.sentence ?? "")}</desc>${brush.patterns}${inside}</svg>`;
+      `<desc id="${called}-text">${escaped(view.sentence ?? "")}</desc>${patterns}${inside}</svg>`;
   }
 
   function playFilm(view) {

@@ -14,7 +14,9 @@ from playwright.sync_api import expect
 
 from course_lib.draw.layout import layout
 from course_lib.draw.message import Sheet
-from course_lib.widgets import Explorable, Race
+from course_lib.widgets import Explorable, Landscape, Race
+from course_lib.widgets.landscape import TRACES as LANDSCAPES
+from course_lib.widgets.landscape import landscape_view
 from course_lib.widgets.the_race import TRACES, race
 
 NOTEBOOK = "films.ipynb"
@@ -247,6 +249,17 @@ def test_a_control_changes_the_film_and_keeps_the_step(page):
     expect(explorable(page, "Race").locator(".words").last).to_have_text(before[1])
 
 
+def test_the_storage_region_is_marked_where_it_ends(page):
+    to_step(page, "Race", 0)
+    drawn = explorable(page, "Race").locator(".lane svg").last
+    film = race(TRACES["cache and shuffle"], dict(Race.start)).picture
+    ((size, name),) = film.lanes[1].shots[0].picture.marks
+    width = float(drawn.get_attribute("width"))
+    at = float(drawn.locator("line.mark").last.get_attribute("x1"))
+    assert at == pytest.approx(1 + (width - 2) * size / film.scale, abs=0.01)
+    assert name in drawn.text_content()
+
+
 def test_the_table_lists_all_events_with_their_outcomes(page):
     shown = explorable(page, "Race")
     shown.get_by_text("Numbers as a table").click()
@@ -327,6 +340,34 @@ def test_the_landscape_shows_a_cell_for_each_setting_and_follows_its_controls(pa
     assert shown.locator(".sentence").inner_text() != said
     title = shown.locator("svg .cell + title").first.text_content()
     assert title.startswith("spark.memory.fraction 0.05, spark.memory.storageFraction 0.0: ")
+
+
+def test_both_twins_of_a_heat_map_have_the_same_shades_and_texts(page):
+    shown = explorable(page, "Landscape")
+    shown.scroll_into_view_if_needed()
+    shown.locator('[data-control="cost"]').select_option("evicted")
+    cells = shown.locator("svg .cell").evaluate_all(
+        "all => all.map((e) => [getComputedStyle(e).fill, e.nextElementSibling.textContent])"
+    )
+    ours = landscape_view(LANDSCAPES["cache and shuffle"], dict(Landscape.start)).picture
+    values = [value for row in ours.values for value in row]
+    for (fill, told), value in zip(cells, values, strict=True):
+        colour = ours.shade(value).light
+        assert fill == f"rgb({', '.join(str(int(colour[i : i + 2], 16)) for i in (1, 3, 5))})"
+        assert told.endswith(f": {ours.text(value)}")
+
+
+def test_a_playhead_goes_along_the_history_of_a_pool(page):
+    places = []
+    for step in (0, 4):
+        to_step(page, "TasksAtOnePool", step)
+        playhead = explorable(page, "TasksAtOnePool").locator(".playhead")
+        expect(playhead).to_be_visible()
+        places.append(playhead.bounding_box()["x"])
+    cells = explorable(page, "TasksAtOnePool").locator("svg .cell")
+    wide = cells.first.bounding_box()["width"]
+    assert places[1] - places[0] == pytest.approx(4 * wide, abs=2)
+    assert explorable(page, "Landscape").locator(".playhead").is_hidden()
 
 
 def test_all_text_is_readable_in_the_light_and_in_the_dark_theme(page):
