@@ -32,6 +32,7 @@ from course_lib.model import (
 )
 from course_lib.model.managers import MemoryManager
 from course_lib.settings import version
+from course_lib.spark import SparkRefusal
 from course_lib.spark.memory_oracle import (
     Game,
     MemoryOracle,
@@ -376,7 +377,10 @@ class Comparison:
             if call is not None:
                 model, _ = next(model.play(len(calls), call))
                 calls.append(call)
-        game = self.oracle.play(calls=calls, **setup)
+        try:
+            game = self.oracle.play(calls=calls, **setup)
+        except SparkRefusal as refusal:  # calls on a task that waits, which in the model does not
+            raise Disagreement(f"Spark cannot be brought to play this: {refusal}") from None
         self._count(calls, game)
         agree(calls, Model(**setup, spark_version=self.spark_version), game)
 

@@ -124,6 +124,8 @@ public class MemoryPlayer {
         final List calls;
         final List played = new ArrayList();
         final List waiting = new ArrayList();
+        Player player;
+        volatile boolean over = false;
         int number = -1;
         List happened = new ArrayList();
         Throwable failure;
@@ -157,11 +159,11 @@ public class MemoryPlayer {
         List play() throws Exception {
             long deadline = System.nanoTime() + PATIENCE_NANOS;
             played.add(state());
-            Player player = new Player(this);
+            player = new Player(this);
             player.start();
             while (player.isAlive()) {
                 player.join(1L);
-                if (relieved(player)) {
+                if (relieved()) {
                     waiting.add(player);
                     record(new ArrayList());
                     player = new Player(this);
@@ -178,7 +180,7 @@ public class MemoryPlayer {
         }
 
         /** Nobody is notified while this holds the manager's lock, so what it sees stays true. */
-        boolean relieved(Player player) {
+        boolean relieved() {
             synchronized (manager) {
                 player.relieved = waitsForManager(player) && settled();
                 return player.relieved;
@@ -211,7 +213,7 @@ public class MemoryPlayer {
 
         /** What a player's thread does: call after call, until one has kept it waiting. */
         void playOn(Player player) throws Exception {
-            while (number + 1 < calls.size()) {
+            while (!over && number + 1 < calls.size()) {
                 number++;
                 happened = new ArrayList();
                 player.number = number;
@@ -241,10 +243,13 @@ public class MemoryPlayer {
 
         /** Nothing outlives the game: not a thread that waits, not a page. */
         void end() throws Exception {
-            for (Object player : waiting) {
+            over = true;
+            List threads = new ArrayList(waiting);
+            threads.add(player);
+            for (Object player : threads) {
                 ((Thread) player).interrupt();
             }
-            for (Object player : waiting) {
+            for (Object player : threads) {
                 ((Thread) player).join(PATIENCE_NANOS / 1000000L);
                 if (((Thread) player).isAlive()) {
                     throw new IllegalStateException("a waiting call could not be ended");
