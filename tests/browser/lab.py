@@ -111,3 +111,20 @@ def press(page: Page, control: str, *keys: str) -> None:
     page.locator(f'[data-control="{control}"]').first.focus()
     for key in keys:
         page.keyboard.press(key)
+
+
+def collect_complaints(page: Page) -> list[str]:
+    """What the page's console says in error or as a warning from now on; the list grows.
+
+    That JupyterLab's own parts start slowly says something of the machine, and is left out.
+    """
+    complaints: list[str] = []
+
+    def listen(message) -> None:
+        slow = message.text.startswith("Plugin ") and message.text.endswith(" to activate.")
+        if message.type in ("error", "warning") and not slow:
+            complaints.append(message.text)
+
+    page.on("console", listen)
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    return complaints

@@ -7,7 +7,7 @@ import sys
 import nbformat
 import pytest
 from contrast import choose_theme, unreadable
-from lab import ROOT, open_and_run, press, write_notebook
+from lab import ROOT, collect_complaints, open_and_run, press, write_notebook
 from nbclient import NotebookClient
 
 from course_lib.draw.layout import layout
@@ -23,13 +23,11 @@ def page(browser, lab):
     """The notebook, open and run. Its console must stay free of errors until the very end."""
     context = browser.new_context(viewport={"width": 1200, "height": 1000})
     page = context.new_page()
-    said = []
-    page.on("console", lambda message: said.append((message.type, message.text)))
-    page.on("pageerror", lambda error: said.append(("error", str(error))))
+    complaints = collect_complaints(page)
     open_and_run(page, *lab)
     yield page
     context.close()  # before the server goes, whose absence JupyterLab would rightly report
-    assert [text for kind, text in said if kind in ("error", "warning")] == []
+    assert complaints == []
 
 
 def regions(page):
@@ -157,6 +155,21 @@ def test_text_is_readable_in_the_light_and_in_the_dark_theme(page):
     choose_theme(page, "JupyterLab Dark", "false")
     assert unreadable(page) == {}
     choose_theme(page, "JupyterLab Light", "true")
+
+
+def test_what_a_page_complains_of_is_collected_unless_jupyterlab_is_only_slow(browser):
+    page = browser.new_page()
+    page.goto("about:blank")
+    complaints = collect_complaints(page)
+    with page.expect_event("pageerror"):
+        page.evaluate("""() => {
+          console.log("all is well");
+          console.warn("Plugin some:part took 5496.40ms to activate.");
+          console.warn("mind the gap");
+          setTimeout(() => { throw new Error("it broke"); });
+        }""")
+    assert complaints == ["mind the gap", "it broke"]
+    page.close()
 
 
 def test_text_that_is_too_pale_is_found(page):

@@ -8,7 +8,7 @@ from itertools import pairwise
 import nbformat
 import pytest
 from contrast import choose_theme, unreadable
-from lab import ROOT, open_and_run, running_lab, write_notebook
+from lab import ROOT, collect_complaints, open_and_run, running_lab, write_notebook
 from nbclient import NotebookClient
 from playwright.sync_api import expect
 
@@ -50,9 +50,7 @@ def page(browser, sent, tmp_path_factory):
             permissions=["clipboard-read", "clipboard-write"],
         )
         page = context.new_page()
-        said = []
-        page.on("console", lambda message: said.append((message.type, message.text)))
-        page.on("pageerror", lambda error: said.append(("error", str(error))))
+        complaints = collect_complaints(page)
         page.on("websocket", lambda socket: socket.on("framesent", lambda f: note(sent, f)))
         open_and_run(page, address, NOTEBOOK)
         for name in EXPLORABLES:  # JupyterLab lays out what is looked at
@@ -60,7 +58,7 @@ def page(browser, sent, tmp_path_factory):
             expect(explorable(page, name).locator("svg").first).to_be_visible()
         yield page
         context.close()  # before the server goes, whose absence JupyterLab would rightly report
-    assert [text for kind, text in said if kind in ("error", "warning")] == []
+    assert complaints == []
 
 
 def note(sent, frame):

@@ -3,7 +3,7 @@
 import psutil
 import pytest
 from contrast import choose_theme, unreadable
-from lab import open_and_run, press, running_lab, write_notebook
+from lab import collect_complaints, open_and_run, press, running_lab, write_notebook
 
 NOTEBOOK = "jvm.ipynb"
 LIVE = """\
@@ -21,14 +21,12 @@ def page(browser, tmp_path_factory):
     with running_lab(folder) as address:
         context = browser.new_context(viewport={"width": 1200, "height": 1000})
         page = context.new_page()
-        said = []
-        page.on("console", lambda message: said.append((message.type, message.text)))
-        page.on("pageerror", lambda error: said.append(("error", str(error))))
+        complaints = collect_complaints(page)
         open_and_run(page, address, NOTEBOOK)
         explorable(page, "The heap at work").locator("svg").wait_for()
         yield page
         context.close()  # before the server goes, whose absence JupyterLab would rightly report
-    assert [text for kind, text in said if kind in ("error", "warning")] == []
+    assert complaints == []
 
 
 def explorable(page, title):
