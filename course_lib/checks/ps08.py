@@ -22,6 +22,7 @@ from course_lib.checks.tasks import (
 )
 from course_lib.checks.values import show
 from course_lib.model import (
+    Film,
     MemoryConsumer,
     SparkOutOfMemoryError,
     StaticMemoryManager,
@@ -29,7 +30,6 @@ from course_lib.model import (
     heap,
     replay,
 )
-from course_lib.model.replay import Film
 from course_lib.units import MIB, bytes_to_string
 
 # grants
