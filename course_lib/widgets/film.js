@@ -20,14 +20,15 @@ function say(node, words) {
   if (node.textContent !== words) node.textContent = words; // a screen reader tells what changes
 }
 
-function makeLane(lane, id, patterns) {
+function makeLane(id, patterns) {
   const picture = element("div", { class: "picture" });
   const event = element("code");
   const outcome = element("span");
+  const heading = element("h4");
   const root = element(
     "div",
-    { class: "lane", role: "group", "aria-label": lane.name },
-    element("h4", {}, lane.name),
+    { class: "lane", role: "group" },
+    heading,
     picture,
     element("p", { class: "words", "aria-live": "polite", "aria-atomic": "true" }, event, " ", outcome),
   );
@@ -47,7 +48,8 @@ function makeLane(lane, id, patterns) {
       [shots, scale, width, brush] = [lane.shots, wholeScale, wholeWidth, pen];
       svg.setAttribute("width", width);
       svg.setAttribute("height", Math.max(...shots.map(sceneHeight)));
-      title.textContent = lane.name;
+      root.setAttribute("aria-label", lane.name);
+      title.textContent = heading.textContent = lane.name;
     },
     aim(step) {
       [from, to] = [things, scene(shots[step], scale, width, brush)];
@@ -180,7 +182,7 @@ function makeFilm(id, onStep) {
     load(next, width, pen, atEnd = false) {
       film = next;
       if (lanes.length !== film.lanes.length) {
-        lanes = film.lanes.map((lane, i) => makeLane(lane, `${id}-lane-${i}`, i ? "" : pen.patterns));
+        lanes = film.lanes.map((_, i) => makeLane(`${id}-lane-${i}`, i ? "" : pen.patterns));
         stage.replaceChildren(...lanes.map((lane) => lane.root));
         setPlaying(false);
       }

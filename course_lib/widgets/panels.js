@@ -12,7 +12,7 @@ function makePanel({ label, buttons, fields, start }, press) {
     return button;
   });
   const row = choices.map((choice) => choice.row);
-  const group = { class: "panel", role: "group", "aria-label": label };
+  const group = { class: "ex-panel", role: "group", "aria-label": label };
   return { root: element("div", group, ...row, ...made) };
 }
 

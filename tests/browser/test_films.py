@@ -293,7 +293,7 @@ def test_the_playground_is_played_by_keyboard(page, sent):
     assert words(page, "Playground") == ["ask t1 128m granted 128.0 MiB"]
     drawn = explorable(page, "Playground").locator(".lane svg").text_content()
     assert "rdd_0_0128.0 MiB" in drawn
-    size = explorable(page, "Playground").locator('.panel [data-control="size"]').first
+    size = explorable(page, "Playground").locator('.ex-panel [data-control="size"]').first
     size.select_option("512m")
     explorable(page, "Playground").locator('[data-control="block"]').select_option("rdd_2_0")
     press(page, "cache")
@@ -323,6 +323,14 @@ def test_the_trace_can_be_taken_away(page):
     copied = page.evaluate("navigator.clipboard.readText()")
     assert copied == "cache rdd_0_0 128m\nask t1 128m\n"
     assert run(page, 'print("is", repr(playground.trace))') == f"is {copied!r}"
+
+
+def test_the_lane_is_called_as_its_manager_is(page):
+    shown = explorable(page, "Playground")
+    shown.locator('[data-control="manager"]').select_option("static")
+    assert shown.locator("h4").text_content() == "StaticMemoryManager"
+    assert shown.get_by_role("group", name="StaticMemoryManager").count() == 1
+    shown.locator('[data-control="manager"]').select_option("unified")
 
 
 def test_what_code_does_is_seen_in_the_browser(page):
