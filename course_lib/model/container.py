@@ -4,6 +4,7 @@ from bisect import bisect_left
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 
+from course_lib.model.heap import ROLES
 from course_lib.model.region import Region
 from course_lib.settings import LATEST, is_set, read, version
 from course_lib.units import MIB, java_integer
@@ -12,7 +13,6 @@ AM_MEMORY_OVERHEAD_FACTOR = 0.10
 NON_JVM_MEMORY_OVERHEAD_FACTOR = 0.4
 MEMORY_OVERHEAD_MIN_MIB = 384
 
-ROLES = ("executor", "driver")
 CLUSTER_MANAGERS = ("standalone", "yarn", "kubernetes", "local")
 DEPLOY_MODES = ("client", "cluster")
 LANGUAGES = ("jvm", "python")

@@ -8,13 +8,13 @@ from course_lib.model.container import (
     CLUSTER_MANAGERS,
     DEPLOY_MODES,
     LANGUAGES,
-    ROLES,
     Container,
     NodeFit,
     YarnScheduler,
     container,
     executors_per_node,
 )
+from course_lib.model.heap import ROLES
 from course_lib.model.region import Region
 from course_lib.units import MIB, byte_string_as_mib, bytes_to_string
 from course_lib.widgets.explorable import Control, Explorable, View

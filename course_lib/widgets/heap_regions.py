@@ -1,7 +1,7 @@
 """The explorable of the heap's regions: which settings move which border."""
 
 from course_lib.draw.picture import picture, share
-from course_lib.model.heap import COLLECTORS, heap
+from course_lib.model.heap import COLLECTORS, ROLES, heap
 from course_lib.units import byte_string_as_bytes, bytes_to_string
 from course_lib.widgets.explorable import Control, Explorable, View
 
@@ -60,7 +60,7 @@ class HeapRegions(Explorable):
             (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0),
         ),
         Control("collector", "collector", COLLECTORS, kind="choice"),
-        Control("role", "role", ("executor", "driver"), kind="choice", more=True),
+        Control("role", "role", ROLES, kind="choice", more=True),
         Control(
             "spark_version",
             "Spark version",
