@@ -1,6 +1,7 @@
 """Measure what should be fast, each beside what one would use instead, and print a table.
 
-    python -m benchmarks [import | session | lab | widget | paint | lessons | tests ...]
+    python -m benchmarks [import | session | lab | widget | paint | play | model | replay |
+                          landscape | growth | lessons | tests ...]
 
 Without names everything is measured, which takes as long as the lessons and the tests together.
 Read the ratios: the times are those of one machine at one moment.
@@ -20,6 +21,8 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
+
+from benchmarks import memory_managers
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -46,7 +49,7 @@ def main() -> None:
     unknown = [name for name in names if name not in BENCHMARKS]
     if unknown:
         parser.error(f"no benchmark is called {unknown[0]!r}; there are {', '.join(BENCHMARKS)}")
-    line = "{:<46} {:>12} {:>12}  {}"
+    line = "{:<57} {:>14} {:>16}  {}"
     print(line.format("what", "here", "instead", "instead is"))
     for name in names:
         for row in BENCHMARKS[name]():
@@ -110,6 +113,13 @@ def paint() -> Iterator[Row]:
     yield from measure()
 
 
+def play() -> Iterator[Row]:
+    """Frames a second while an explorable plays, in a real browser."""
+    from benchmarks.frames_while_playing import measure
+
+    yield from measure()
+
+
 def lessons() -> Iterator[Row]:
     """Every lesson, top to bottom in a fresh kernel, on a copy."""
     with tempfile.TemporaryDirectory() as folder:
@@ -135,6 +145,11 @@ BENCHMARKS: dict[str, Callable[[], Iterator[Row]]] = {
     "lab": lab,
     "widget": widgets,
     "paint": paint,
+    "play": play,
+    "model": memory_managers.calls,
+    "replay": memory_managers.traces,
+    "landscape": memory_managers.landscapes,
+    "growth": memory_managers.growth,
     "lessons": lessons,
     "tests": tests,
 }

@@ -1,15 +1,12 @@
 """From a key press on a control to the painted picture, in a real browser in JupyterLab."""
 
 import statistics
-import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-# The benchmark drives the same server and browser as the browser tests do.
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "browser"))
-
-from lab import open_and_run, press, running_browser, running_lab, write_notebook
+# The same server and browser as in the browser tests.
+from tests.browser.lab import open_and_run, press, running_browser, running_lab, write_notebook
 
 EXPLORABLES = ("HeapRegions", "ContainerBuilder")
 EXPLORABLE = "from course_lib.widgets import {0}\n{0}()"

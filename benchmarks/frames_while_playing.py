@@ -1,15 +1,12 @@
 """The time between frames while an explorable plays a film, in a real browser in JupyterLab."""
 
 import statistics
-import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-# The benchmark drives the same server and browser as the browser tests do.
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "browser"))
-
-from lab import open_and_run, running_browser, running_lab, write_notebook
+# The same server and browser as in the browser tests.
+from tests.browser.lab import open_and_run, running_browser, running_lab, write_notebook
 
 FILMS = ("Race", "CacheShelf", "TasksAtOnePool", "OnHeapOffHeap")
 FILM = "from course_lib.widgets import {0}\n{0}()"

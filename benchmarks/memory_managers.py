@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Iterator
 
 from course_lib.model import MemoryStore, StorageLevel, UnifiedMemoryManager, parse_trace, replay
+from course_lib.model.landscape import landscape
 from course_lib.model.replay import Ask, Event, Finish
 from course_lib.units import MIB
 
@@ -55,6 +56,18 @@ def traces() -> Iterator[Row]:
     trace = mixed_trace(100_000)
     took = _best(lambda: replay(_manager(), trace), runs=1)
     yield f"replay of {len(trace):,} events", f"{took:.1f} s", f"{len(trace) / took:,.0f} /s", ""
+
+
+def landscapes() -> Iterator[Row]:
+    """The landscape of a trace of 40 events: 20 by 20 settings, and 100 by 100."""
+    trace = mixed_trace(40)
+    for side in (20, 100):
+        shares = [number / (side + 1) for number in range(1, side + 1)]
+        took = _best(
+            lambda shares=shares: landscape(trace, memory_fraction=shares, storage_fraction=shares),
+            runs=1,
+        )
+        yield f"landscape of {side**2:,} settings", f"{took:.2f} s", f"{side**2 / took:,.0f} /s", ""
 
 
 def growth() -> Iterator[Row]:
