@@ -576,7 +576,7 @@ with lab_session(executors=1, executor_memory=f"{{MEMORY}}m", conf=CONF) as spar
     executor = executor_processes(spark)[-1].pid
     with ContainerWatcher(executor, LIMIT) as watcher:
         try:
-            numbers = spark.sparkContext.parallelize(range({CACHED_MIB}), 6)
+            numbers = spark.sparkContext.parallelize(range({CACHED_MIB}), {CACHED_MIB // 10})
             numbers.map(random_mib).persist(StorageLevel.OFF_HEAP).count()
             blocks = rest(spark, "storage/rdd")[0]
             report |= {{"memory": blocks["memoryUsed"], "disk": blocks["diskUsed"]}}
