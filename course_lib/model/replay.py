@@ -20,7 +20,8 @@ pool, waiting tasks try again in the order in which they began to wait.
 import copy
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from numbers import Integral
 from operator import add
 from typing import NamedTuple
 
@@ -30,6 +31,8 @@ from course_lib.model.region import Region
 from course_lib.model.store import BlockId, MemoryStore, StorageLevel
 from course_lib.model.tasks import MemoryConsumer, TaskMemoryManager
 from course_lib.units import GIB, KIB, MIB, byte_string_as_bytes, bytes_to_string
+
+MOST_VALUES = 1_000_000  # that a block may be unrolled from: a trace is to be played at once
 
 
 class TraceError(ValueError):
@@ -49,9 +52,13 @@ class Cache:
     values: int | None = None
 
     def __post_init__(self):
-        checked(self.size)
+        _require_bytes(self.size)
+        if not isinstance(self.level, StorageLevel):
+            raise TypeError(f"a level is one such as StorageLevel.MEMORY_ONLY, not {self.level!r}")
         if self.values is not None and self.values < 1:
             raise ValueError(f"a block comes in at least 1 value, not {self.values}")
+        if self.values is not None and self.values > MOST_VALUES:
+            raise ValueError(f"a block comes in at most {MOST_VALUES} values, not {self.values}")
 
     def __str__(self):
         level = f" {self.level.name}" if self.level != StorageLevel.MEMORY_ONLY else ""
@@ -109,7 +116,9 @@ class Ask:
     consumer: str = ""
 
     def __post_init__(self):
-        if checked(self.size) == 0:
+        _require_bytes(self.size)
+        _require_mode(self.mode)
+        if self.size == 0:
             raise ValueError("a task asks for at least 1 byte, not 0")
 
     def __str__(self):
@@ -126,7 +135,8 @@ class Release:
     consumer: str = ""
 
     def __post_init__(self):
-        checked(self.size)
+        _require_bytes(self.size)
+        _require_mode(self.mode)
 
     def __str__(self):
         return _task_line("release", self)
@@ -143,6 +153,17 @@ class Finish:
 
 
 Event = Cache | Read | Pin | Unpin | Unpersist | Ask | Release | Finish
+
+
+def _require_bytes(size: object) -> None:
+    if not isinstance(size, Integral):
+        raise TypeError(f"a size is a whole number of bytes, not {size!r}")
+    checked(size)
+
+
+def _require_mode(mode: object) -> None:
+    if not isinstance(mode, MemoryMode):
+        raise TypeError(f"a mode is MemoryMode.ON_HEAP or MemoryMode.OFF_HEAP, not {mode!r}")
 
 
 def size_text(num_bytes: int) -> str:
@@ -241,7 +262,7 @@ class Score(NamedTuple):
 
     `evicted` left memory; `spilled` went from execution memory to disk; `refused` were asked for
     and not had, by blocks that were not kept in memory and by tasks; `recomputed` were made again,
-    `read_from_disk` came from there. `waited` counts, after each event, the tasks that wait.
+    `read_from_disk` came from there. `waited` adds up, over all frames, the tasks that wait.
     """
 
     evicted: int = 0
@@ -287,7 +308,7 @@ class Frame:
     spilled: tuple[Spill, ...]
     waiting: int
     score: Score
-    film: "Film | None" = None
+    film: "Film | None" = field(default=None, repr=False, compare=False)
 
     @property
     def outcome(self) -> str:
@@ -383,7 +404,13 @@ def score(manager: MemoryManager, events: str | Iterable[Event]) -> Score:
 
 
 def _events(trace: str | Iterable[Event]) -> tuple[Event, ...]:
-    return parse_trace(trace) if isinstance(trace, str) else tuple(trace)
+    if isinstance(trace, str):
+        return parse_trace(trace)
+    events = tuple(trace)
+    for number, event in enumerate(events, 1):
+        if not isinstance(event, Event):
+            raise TraceError(f"event {number}: expected one such as Ask('t1', 100), not {event!r}")
+    return events
 
 
 class Film(Sequence):
@@ -444,8 +471,9 @@ class _Operator(MemoryConsumer):
 
     def spill(self, size: int, trigger: MemoryConsumer) -> int:
         released = self.used
-        self.free_memory(released)
-        self.task.spilled.append(Spill(self.task.name, self.name, released))
+        if released:  # one that has spilled already may be asked again
+            self.free_memory(released)
+            self.task.spilled.append(Spill(self.task.name, self.name, released))
         return released
 
 

@@ -145,18 +145,18 @@ def _shelf(store: MemoryStore):
 def cache_shelf(trace: str, state: Mapping) -> View:
     """A trace on a shelf of the size in `state`, under both policies."""
     size = byte_string_as_bytes(state["memory"])
+    lru = MemoryStore(StaticMemoryManager(1, size))
     try:
         events = shelf_events(trace)
-    except TraceError as error:
+        accesses = [event.block_id for event in events]
+        clairvoyant = ClairvoyantStore(StaticMemoryManager(1, size), accesses)
+        lanes, counts = zip(
+            play("least recently used, as in Spark", lru, events),
+            play("clairvoyant", clairvoyant, events),
+            strict=True,
+        )
+    except ValueError as error:  # TraceError is one, and what the store refuses, such as OFF_HEAP
         return View(None, "This cannot be played on a shelf.", problem=str(error))
-    lru = MemoryStore(StaticMemoryManager(1, size))
-    accesses = [event.block_id for event in events]
-    clairvoyant = ClairvoyantStore(StaticMemoryManager(1, size), accesses)
-    lanes, counts = zip(
-        play("least recently used, as in Spark", lru, events),
-        play("clairvoyant", clairvoyant, events),
-        strict=True,
-    )
     reads = counts[0].hits + counts[0].misses
     sentence = (
         f"Of {reads} reads, {counts[0].hits} find their block in memory with Spark's policy; "

@@ -111,7 +111,8 @@ def test_what_is_written_is_read_back(trace):
         ("cache rdd_0_0 64m in many", "expected a whole number after `in`, not 'many'"),
         ("cache rdd_0_0 1.5g", "Fractional values are not supported"),
         ("cache rdd_0_0 -1m", "Size must be specified"),
-        ("cache rdd_0_0 9999999999999g", ""),
+        ("cache rdd_0_0 9999999999999g", "exceeds Long.MAX_VALUE"),
+        ("cache rdd_0_0 1g in 1000001", "at most 1000000 values, not 1000001"),
         ("read", "expected `read BLOCK`"),
         ("read rdd_0_0 rdd_0_1", "expected `read BLOCK`"),
         ("ask t1", r"expected `ask TASK SIZE \[ON_HEAP"),
@@ -134,6 +135,7 @@ def test_a_line_that_cannot_be_read_is_named(line, says):
         ("unpin rdd_0_0", "nothing was cached"),
         ("unpersist rdd_0", "nothing was cached"),
         ("cache rdd_0_0 1m\ncache rdd_0_0 1m", "event 2, .*: it is cached already"),
+        ("cache rdd_0_0 1m NONE", "event 1, .*: .* NONE keeps a block nowhere"),
         ("cache rdd_0_0 1m\nunpin rdd_0_0", "is not pinned"),
         ("cache rdd_0_0 1m\npin rdd_0_0\nunpersist rdd_0", "event 3, .* while it is read"),
         ("cache rdd_0_0 1001m\npin rdd_0_0", "no block rdd_0_0 is here to be pinned"),
@@ -160,6 +162,16 @@ def test_python_events_must_make_sense_too():
             event()
     with pytest.raises(ValueError, match="at least 0"):
         Release("t1", -1)
+    for event, says in (
+        (lambda: Ask("t1", "500m"), "a whole number of bytes, not '500m'"),
+        (lambda: Release("t1", 0.5), "a whole number of bytes, not 0.5"),
+        (lambda: Ask("t1", 1, "OFF_HEAP"), "MemoryMode.OFF_HEAP, not 'OFF_HEAP'"),
+        (lambda: Cache("rdd_0_0", 1, "MEMORY_ONLY"), "StorageLevel.MEMORY_ONLY, not 'MEMORY_ONLY'"),
+    ):
+        with pytest.raises(TypeError, match=says):
+            event()
+    with pytest.raises(TraceError, match=r"event 2: expected one such as .*, not 'finish t1'"):
+        replay(unified(), [Ask("t1", 1), "finish t1"])
 
 
 # What is told
@@ -236,6 +248,13 @@ def test_tasks_are_told():
     ]
 
 
+def test_who_is_asked_to_spill_and_holds_nothing_is_not_told():
+    trace = "ask t1 60m by map\nask t1 150m by sort"
+    last = replay(StaticMemoryManager(100 * MIB, 0), trace)[-1]
+    assert last.spilled == (("t1", "map", 60 * MIB),)
+    assert last.outcome == "t1's map spilled 60.0 MiB; granted 100.0 MiB of 150.0 MiB"
+
+
 def test_waiting_for_ever_is_said():
     film = replay(unified(region=0), "ask t1 1000m\nask t2 1m\nask t3 1m")
     assert [frame.outcome for frame in film][-2:] == [
@@ -306,6 +325,12 @@ def test_both_modes_are_seen():
     assert off_heap.find("rdd_0_0").size == 60 * MIB
     assert off_heap.find("t1").size == 30 * MIB
     assert on_heap.find("t1").size == 10 * MIB
+
+
+def test_a_frame_shows_itself_and_not_the_whole_film():
+    one, other = replay(unified(), "ask t1 1m"), replay(unified(), "ask t1 1m\nask t1 2m")
+    assert "ask t1 2m" not in repr(other[1])
+    assert one[1] == other[1] != other[2]
 
 
 def test_a_film_is_printed_line_by_line():

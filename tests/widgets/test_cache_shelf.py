@@ -85,6 +85,11 @@ def test_a_trace_that_is_not_for_a_shelf_is_told(trace, complaint):
     assert view(trace).picture is None
 
 
+@pytest.mark.parametrize(("level", "says"), [("OFF_HEAP", "off-heap"), ("NONE", "NONE")])
+def test_a_level_that_no_shelf_has_is_told(level, says):
+    assert says in view(f"cache rdd_0_0 1m {level}").problem
+
+
 def test_your_own_trace_is_played_and_the_message_is_small():
     mine = CacheShelf("cache rdd_0_0 64m\nread rdd_0_0", memory="64m")
     assert mine.state == {"trace": "yours", "memory": "64m"}
