@@ -13,7 +13,7 @@ class ClairvoyantStore(MemoryStore):
     `accesses` names the block that each event of a trace touches; `now` is the number of the
     present one, and whoever plays the trace keeps it. All else is as in `MemoryStore`: blocks
     leave whole, all that are needed or none, and never for a block of their own RDD.
-    With blocks of one size no policy needs fewer (Belady, 1966).
+    Where blocks are of one size and each of another RDD, no policy misses fewer (Belady, 1966).
     """
 
     def __init__(self, memory_manager: MemoryManager, accesses: Sequence[str]):

@@ -64,7 +64,7 @@ def on_cores(events: Iterable[Event], cores: int) -> list[Event]:
     when another ends, in the order in which they came; one that never does is left out.
     Raises ValueError for less than one core.
     """
-    if cores < 1:
+    if not cores >= 1:  # NaN included, which is what pandas makes of None
         raise ValueError(f"an executor has at least 1 core, not {cores}")
     running: set[str] = set()
     queued: dict[str, list[Event]] = {}

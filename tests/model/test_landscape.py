@@ -67,6 +67,7 @@ def test_a_task_may_begin_again_after_its_end():
     [
         ({"core": 2}, TypeError, "a setting has heap, memory_fraction, .*, not 'core'"),
         ({"cores": 0}, ValueError, "at least 1 core, not 0"),
+        ({"cores": float("nan")}, ValueError, "at least 1 core, not nan"),
         ({"heap": "100m"}, ValueError, "INVALID_EXECUTOR_MEMORY"),
         ({"heap": "a lot"}, ValueError, "Failed to parse byte string: a lot"),
         ({"storage_fraction": 1.0}, ValueError, r"Storage fraction must be in \[0,1\)"),
