@@ -8,6 +8,7 @@ import heapq
 import json
 import math
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from random import Random
 
 from course_lib.checks.reading import read_with
@@ -417,13 +418,23 @@ class _Misbehaves(Exception):
         super().__init__(says)
 
 
-def _watched(sorter: type[RowBuffer]) -> type[RowBuffer]:
-    """The same class, with a look at everything that a spill leaves behind."""
+def _watched(sorter: type[RowBuffer], found: list[_Misbehaves]) -> type[RowBuffer]:
+    """The same class, with a look at everything that a spill leaves behind.
+
+    What is `found` is noted as well as raised: an answer could catch it.
+    """
 
     class Watched(sorter):
         spilling = False
 
         def spill(self, size, trigger):
+            try:
+                return self._judged_spill(size, trigger)
+            except _Misbehaves as one:
+                found.append(one)
+                raise
+
+        def _judged_spill(self, size, trigger):
             if self.spilling:
                 raise _Misbehaves("While it spills, it asks for memory: there is none to be had.")
             held, rows, files = self.used, list(self.rows), len(self.files)
@@ -475,9 +486,10 @@ def _judge_rows(asked, before, after, used, written) -> None:
 def _play(sorter: type[RowBuffer], memory: int, steps: Sequence[tuple[str, int]]) -> Effect:
     """Let a sorter share a task's memory, which is enough for so many rows, with a hash map."""
     task = TaskMemoryManager(StaticMemoryManager(memory * ROW, 0), task_attempt_id=1)
-    buffer, hash_map = _watched(sorter)(task), MemoryConsumer(task)
+    misbehaved: list[_Misbehaves] = []
+    buffer, hash_map = _watched(sorter, misbehaved)(task), MemoryConsumer(task)
     inserted = []
-    try:
+    with suppress(_Misbehaves):
         for step, number in steps:
             if step == "insert":
                 buffer.insert(number)
@@ -486,8 +498,9 @@ def _play(sorter: type[RowBuffer], memory: int, steps: Sequence[tuple[str, int]]
                 hash_map.acquire_memory(number * ROW)
             else:
                 hash_map.free_memory(number * ROW)
-    except _Misbehaves as found:
-        return Effect(False, found.says, misconception=found.misconception)
+    if misbehaved:
+        first = misbehaved[0]
+        return Effect(False, first.says, misconception=first.misconception)
     found = list(buffer.in_order())
     if found != sorted(inserted):
         return Effect(False, f"{len(inserted)} rows went in; out came {show(found)}.")

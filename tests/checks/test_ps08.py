@@ -241,6 +241,34 @@ def test_a_wrong_sorter_is_told_what_was_seen(answer, says):
     assert says in str(feedback)
 
 
+def test_what_was_seen_cannot_be_caught():
+    class Catches(RowBuffer):
+        """Spills to the heap, and lets nothing through that is said of it."""
+
+        hoard = ()
+
+        def spill(self, size, trigger):
+            released = self.used
+            self.hoard, self.rows = [*self.hoard, *self.rows], []
+            self.free_memory(released)
+            return released
+
+        def insert(self, row):
+            try:
+                super().insert(row)
+            except Exception:
+                self.hoard = [*self.hoard, row]
+
+        def in_order(self):
+            return sorted([*self.hoard, *self.rows])
+
+    steps = [("insert", number) for number in range(8)]
+    effect = SORTER.play(Catches, 5, steps)
+    assert not effect.passed
+    assert effect.misconception == "throws the rows away"
+    assert SORTER.grade(Catches, 8104).points == 0
+
+
 def test_the_line_of_the_sorter_that_raises_is_named():
     def spill(self, size, trigger):
         return self.rows["all"]
