@@ -512,7 +512,6 @@ _LESS = 0.05
 # Run in a child process, with TABLES, READS and FRACTIONS before it.
 _PROGRAM = """
 import json
-import time
 
 from course_lib.spark import lab_session, rest
 from pyspark import StorageLevel
@@ -535,7 +534,7 @@ for fraction in FRACTIONS:
         for name in READS:
             spark.table(name).count()
         rows(150_000).sort("text").write.format("noop").mode("overwrite").save()
-        time.sleep(1)  # the driver hears of blocks a moment later
+        spark.sparkContext._jsc.sc().listenerBus().waitUntilEmpty()  # the driver has heard of all
         kept = [one["name"].split()[-1] for one in rest(spark, "storage/rdd")]
         print(json.dumps(kept), flush=True)
         if "prices" not in kept:

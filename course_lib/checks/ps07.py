@@ -427,7 +427,6 @@ _LEVELS = {
 # block has the same size in every form.
 _PROGRAM = """
 import json
-import time
 
 from pyspark import StorageLevel
 from course_lib.spark import lab_session, rest
@@ -447,7 +446,7 @@ with lab_session(driver_memory="512m", cores=1, conf=conf) as spark:
         spark.catalog.cacheTable(name, getattr(StorageLevel, LEVELS[name]))
     for name in READS:
         spark.table(name).count()
-    time.sleep(1)  # the driver hears of blocks a moment later
+    spark.sparkContext._jsc.sc().listenerBus().waitUntilEmpty()  # the driver has heard of all
     kept = {name: (0, 0) for name in TABLES}
     for one in rest(spark, "storage/rdd"):
         blocks = rest(spark, f"storage/rdd/{one['id']}")["partitions"]
