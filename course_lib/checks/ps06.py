@@ -362,7 +362,7 @@ def _try_fraction(arguments: tuple, fraction: float) -> Effect:
     less = fraction - _STEP
     if less >= 0 and _keeps(memory, events, kept, less):
         return Effect(False, f"modelled: {kept} stays with {fraction:g}, and with {less:g} too.")
-    return Effect(True, "Replayed: every block stays, and with 0.01 less would not.")
+    return Effect(True, "Replayed: the block stays, and 0.01 less (where there is less) loses it.")
 
 
 def _order_of_use(events: list[tuple], reads_count: bool = True) -> dict[str, int]:
