@@ -571,6 +571,7 @@ def random_mib(_):
 
 CONF["spark.executor.extraJavaOptions"] = f"-Xms{{MEMORY}}m -XX:+AlwaysPreTouch"
 CONF["spark.task.maxFailures"] = 1
+CONF["spark.ui.liveUpdate.period"] = 0
 report = {{}}
 with lab_session(executors=1, executor_memory=f"{{MEMORY}}m", conf=CONF) as spark:
     executor = executor_processes(spark)[-1].pid
@@ -578,6 +579,7 @@ with lab_session(executors=1, executor_memory=f"{{MEMORY}}m", conf=CONF) as spar
         try:
             numbers = spark.sparkContext.parallelize(range({CACHED_MIB}), {CACHED_MIB // 10})
             numbers.map(random_mib).persist(StorageLevel.OFF_HEAP).count()
+            spark.sparkContext._jsc.sc().listenerBus().waitUntilEmpty()
             blocks = rest(spark, "storage/rdd")[0]
             report |= {{"memory": blocks["memoryUsed"], "disk": blocks["diskUsed"]}}
         except Py4JJavaError as failure:
