@@ -248,6 +248,18 @@ SETTINGS = {
 }
 
 
+# What `validate_settings` looks at, in Spark's order; those of the static manager until 3.0.
+_VALIDATED = (
+    "spark.memory.fraction",
+    "spark.memory.storageFraction",
+    "spark.storage.memoryFraction",
+    "spark.shuffle.memoryFraction",
+    "spark.shuffle.safetyFraction",
+    "spark.storage.unrollFraction",
+    "spark.storage.safetyFraction",
+)
+
+
 def version(text: str) -> tuple[int, ...]:
     """A Spark version such as ``"3.3"`` or ``"4.0.1"`` as three numbers that compare in order.
 
@@ -304,6 +316,33 @@ def read(conf: Mapping, key: str, spark_version: str = LATEST):
         if not holds(value):
             raise ValueError(_invalid("REQUIREMENT", entry, _written(entry, value), wording))
     return value
+
+
+def validate_settings(conf: Mapping, spark_version: str = LATEST) -> None:
+    """Look at the memory fractions in `conf` as a ``SparkContext`` does before all else.
+
+    Raises ValueError, in its words, for one that is no number or not from 0 to 1.
+    Source: ``SparkConf.validateSettings`` and ``SparkConf.getDouble``.
+    """
+    for entry in map(setting, _VALIDATED):
+        text = _given(conf, entry, spark_version)
+        if text is not None:
+            _validate_fraction(entry, text, spark_version)
+
+
+def _validate_fraction(entry: Setting, text: str, spark_version: str) -> None:
+    try:
+        value = _fraction(entry, text)
+    except ValueError:
+        bare = text.strip(JAVA_WHITESPACE)
+        reason = f'For input string: "{bare}"' if bare else "empty String"
+        raise ValueError(f"Illegal value for config key {entry.key}: {reason}") from None
+    complaint = f"{entry.key} should be between 0 and 1 (was '{_written(entry, value)}')."
+    if value < 0 or value > 1:
+        raise ValueError(complaint)
+    if math.isnan(value) and version(spark_version) >= (4, 1):
+        error_class = "INVALID_SPARK_CONFIG.INVALID_MEMORY_FRACTION"
+        raise ValueError(f"[{error_class}] Invalid Spark config: {complaint}")
 
 
 def _given(conf: Mapping, entry: Setting, spark_version: str) -> str | None:

@@ -374,7 +374,7 @@ def _starts(
     least=450 * MIB,
     exclusive=False,
     sees_executor_memory=True,
-    fraction_fits=lambda fraction: fraction > 0,
+    fraction_fits=lambda fraction: 0 < fraction <= 1,
     storage_fraction_fits=lambda storage_fraction: 0 <= storage_fraction < 1,
 ):
     """Spark's checks, each of which a misconception may replace with its own."""
@@ -457,16 +457,16 @@ MAX_HEAP_MEMORY = Task(
             lambda *arguments: _starts(*arguments, sees_executor_memory=False),
         ),
         Misconception(
-            "refuses a fraction above 1",
-            "Your function refuses a `fraction` above 1. Spark has no such check: it starts, and "
-            "promises more memory than there is.",
-            lambda *arguments: _starts(*arguments, fraction_fits=lambda f: 0 < f <= 1),
+            "accepts a fraction above 1",
+            "Your function accepts a `fraction` above 1. The memory manager would take it, but "
+            "Spark looks at its settings first: it `should be between 0 and 1`.",
+            lambda *arguments: _starts(*arguments, fraction_fits=lambda f: f > 0),
         ),
         Misconception(
             "accepts a fraction of 0",
             "Your function accepts a `fraction` that leaves nothing for execution. Spark says "
             "`onHeapExecutionMemory must be > 0`.",
-            lambda *arguments: _starts(*arguments, fraction_fits=lambda f: True),
+            lambda *arguments: _starts(*arguments, fraction_fits=lambda f: 0 <= f <= 1),
         ),
         Misconception(
             "accepts a storageFraction of 1",

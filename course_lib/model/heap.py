@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from course_lib.model.region import Region
-from course_lib.settings import LATEST, read, version
+from course_lib.settings import LATEST, read, validate_settings, version
 from course_lib.units import KIB, MIB, byte_string_as_bytes, java_integer
 
 RESERVED_SYSTEM_MEMORY = 300 * MIB
@@ -41,8 +41,8 @@ class Heap:
 
     @property
     def user_memory(self) -> int:
-        """What Spark leaves to your own objects; 0 when `spark.memory.fraction` is above 1."""
-        return max(0, self.usable_memory - self.max_heap_memory)
+        """What Spark leaves to your own objects."""
+        return self.usable_memory - self.max_heap_memory
 
     def region(self) -> Region:
         """The heap as a tree: reserved, user, and Spark's memory with storage and execution."""
@@ -69,13 +69,15 @@ def heap(
     `collector`.
 
     Raises ValueError, in Spark's words, for a heap under 450 MiB and for settings Spark refuses.
-    Source: ``UnifiedMemoryManager.getMaxMemory``; SPARK-12759 for `spark.executor.memory`.
+    Source: ``SparkConf.validateSettings``, then ``UnifiedMemoryManager.getMaxMemory``; SPARK-12759
+    for `spark.executor.memory`.
     """
     conf = conf or {}
     if role not in ROLES:
         raise ValueError(f"role is {' or '.join(map(repr, ROLES))}, not {role!r}")
     if version(spark_version) < (1, 6):
         raise ValueError(f"the unified memory manager came with Spark 1.6, not {spark_version}")
+    validate_settings(conf, spark_version)
     if system_memory is None:
         xmx = read(conf, f"spark.{role}.memory", spark_version) * MIB
         system_memory = runtime_max_memory(xmx, collector)

@@ -14,7 +14,7 @@ from course_lib.model.pools import (
     checked,
 )
 from course_lib.model.region import Region
-from course_lib.settings import LATEST, read, version
+from course_lib.settings import LATEST, read, validate_settings, version
 from course_lib.units import MIB, java_integer
 
 ON_HEAP, OFF_HEAP = MemoryMode.ON_HEAP, MemoryMode.OFF_HEAP
@@ -405,6 +405,7 @@ class StaticMemoryManager(MemoryManager):
         ``SparkConf.validateSettings`` for the fractions.
         """
         conf = conf or {}
+        validate_settings(conf, spark_version)
         off_heap = read(conf, "spark.memory.offHeap.size", spark_version)
         fraction = read(conf, "spark.memory.storageFraction", spark_version)
         if version(spark_version) >= (2, 0):
@@ -412,10 +413,7 @@ class StaticMemoryManager(MemoryManager):
 
         def share(of: float, *keys: str) -> int:
             for key in keys:
-                factor = read(conf, key, spark_version)
-                if not 0 <= factor <= 1:
-                    raise ValueError(f"{key} should be between 0 and 1 (was '{factor}').")
-                of *= factor
+                of *= read(conf, key, spark_version)
             return java_integer(of, 64)
 
         storage = share(

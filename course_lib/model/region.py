@@ -13,7 +13,7 @@ class Region:
     remark, shown beside the size.
 
     Children need not fill their parent: what is left over is `unassigned`. They may also exceed
-    it, because Spark accepts settings that promise more than there is: that is `overflow`.
+    it, as when more is asked for than a machine has: that is `overflow`.
 
     Raises ValueError for a negative size or use.
     """

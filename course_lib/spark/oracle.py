@@ -207,6 +207,14 @@ class Oracle:
         entry = self._entry(key)
         return entry.valueConverter().andThen(entry.stringConverter()).apply(text)
 
+    @in_sparks_words()
+    def validate_settings(self, conf: Mapping[str, str]) -> None:
+        """Refuse what a SparkContext refuses before anything starts.
+
+        Source: ``SparkConf.validateSettings``.
+        """
+        self.conf(conf).validateSettings()
+
     def _entry(self, key: str) -> JavaObject:
         entry = self._config_entries.findEntry(key)
         if entry is None:

@@ -52,7 +52,7 @@ class HeapRegions(Explorable):
         Control(
             "fraction",
             "spark.memory.fraction",
-            (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.75, 0.8, 0.9, 1.0, 1.25, 1.5),
+            (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.75, 0.8, 0.9, 1.0),
         ),
         Control(
             "storage_fraction",

@@ -85,9 +85,8 @@ def test_a_moved_control_is_drawn_before_the_kernel_could_answer(page):
 def test_two_controls_moved_in_a_row_need_new_tables_and_get_them(page):
     press(page, "memory", "ArrowRight")
     press(page, "fraction", "End")
-    assert shown(page, "fraction") == "1.5"
-    wait_for_sentence(page, "Of 6.0 GiB, Spark manages 8.6 GiB")
-    assert "beyond heap: 2.9 GiB" in regions(page).locator("svg").text_content()
+    assert shown(page, "fraction") == "1.0"
+    wait_for_sentence(page, "Of 6.0 GiB, Spark manages 5.7 GiB")
     assert regions(page).locator(".status").inner_text() == ""
 
 
@@ -98,7 +97,7 @@ def test_the_kernel_knows_where_the_controls_rest(page):
     page.keyboard.press("Control+Enter")
     output = cell.locator(".jp-OutputArea-output")
     output.wait_for()
-    assert "('fraction', 1.5), ('memory', '6g')" in output.inner_text()
+    assert "('fraction', 1.0), ('memory', '6g')" in output.inner_text()
 
 
 def test_where_spark_refuses_its_complaint_takes_the_pictures_place(page):
@@ -108,7 +107,7 @@ def test_where_spark_refuses_its_complaint_takes_the_pictures_place(page):
     assert "Executor memory 268435456 must be at least 471859200" in complaint.inner_text()
     assert not regions(page).locator("svg").is_visible()
     press(page, "memory", *["ArrowRight"] * 7)
-    press(page, "fraction", *["ArrowLeft"] * 7)
+    press(page, "fraction", *["ArrowLeft"] * 5)
     wait_for_sentence(page, "Of 3.0 GiB, Spark manages 1663.2 MiB")
     assert not complaint.is_visible()
 
@@ -181,7 +180,7 @@ def test_text_that_is_too_pale_is_found(page):
 TREES = [
     heap({"spark.executor.memory": "4g"}).region(),
     heap({"spark.executor.memory": "64g"}).region(),
-    heap({"spark.memory.fraction": "1.5"}).region(),
+    Region("container", "container", GIB, children=[heap().region()] * 2),
     heap({"spark.memory.storageFraction": "0"}).region(),
     Region("node", "node", 40 * GIB, children=[Region("executor", "container", GIB)] * 30),
     Region("node", "node", 400, children=[Region("executor", "container", 4)] * 99),
@@ -190,7 +189,7 @@ TREES = [
         "container",
         4 * GIB,
         children=[
-            heap({"spark.memory.fraction": "1.25"}).region(),
+            Region("heap", "heap", GIB, children=[Region("user", "user", 5 * GIB // 4)]),
             Region("overhead", "overhead", MIB),
             Region("off-heap", "off_heap", 3 * GIB, used=GIB),
         ],

@@ -28,18 +28,20 @@ def test_spark_makes_the_same_regions(oracle, arguments):
 
 @pytest.mark.parametrize("arguments", MAX_HEAP_MEMORY.inputs(4104))
 def test_spark_refuses_the_same_settings(oracle, arguments):
-    heap_bytes, executor_memory, *fractions = arguments
-    conf = settings(*fractions)
-    if executor_memory is not None:
-        conf["spark.executor.memory"] = f"{executor_memory}b"
+    def started(heap_bytes, executor_memory, *fractions):
+        conf = settings(*fractions)
+        if executor_memory is not None:
+            conf["spark.executor.memory"] = f"{executor_memory}b"
+        oracle.validate_settings(conf)
+        return oracle.unified_memory_manager(conf, heap_bytes, num_cores=1, is_driver=False)
+
     try:
         expected = MAX_HEAP_MEMORY.reference(*arguments)
     except ValueError:
         with pytest.raises(SparkRefusal):
-            oracle.unified_memory_manager(conf, heap_bytes, num_cores=1, is_driver=False)
+            started(*arguments)
     else:
-        manager = oracle.unified_memory_manager(conf, heap_bytes, num_cores=1, is_driver=False)
-        assert manager.maxHeapMemory() == expected
+        assert started(*arguments).maxHeapMemory() == expected
 
 
 @pytest.mark.parametrize("executor", _EXECUTORS)

@@ -59,13 +59,12 @@ def test_a_frame_whose_children_are_empty_is_unassigned_to_the_last_byte():
 
 
 def test_children_that_exceed_their_parent_reach_beyond_its_edge():
-    region = heap({"spark.memory.fraction": "1.5"}).region()
-    placed = {one.region.name: one for one in layout(region)}
-    frame, spark = placed["heap"], placed["Spark memory"]
+    region = Region("container", "container", 1024 * MIB, children=[heap().region()] * 2)
+    frame, *placed = layout(region)
     assert frame.w == pytest.approx(region.size / (region.size + region.overflow))
     assert frame.overflow == pytest.approx(1 - frame.w)
-    assert spark.x + spark.w == pytest.approx(1)
-    assert spark.overflow == 0
+    assert placed[-1].x + placed[-1].w == pytest.approx(1)
+    assert {one.overflow for one in placed} == {0}
 
 
 def test_a_scale_makes_trees_comparable():

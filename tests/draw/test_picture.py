@@ -30,20 +30,21 @@ def test_the_drawing_names_every_region_with_its_size():
 
 
 @pytest.mark.parametrize(
-    "conf",
+    "region",
     [
-        {"spark.executor.memory": "512m"},
-        {"spark.executor.memory": "64g"},
-        {"spark.memory.fraction": "1.5"},
-        {"spark.memory.storageFraction": "0.01"},
+        heap({"spark.executor.memory": "512m"}).region(),
+        heap({"spark.executor.memory": "64g"}).region(),
+        Region("too small", "container", 3 * GIB, children=[HEAP]),
+        heap({"spark.memory.storageFraction": "0.01"}).region(),
     ],
+    ids=["512 MiB", "64 GiB", "more than there is", "hardly any storage"],
 )
-def test_labels_never_overlap_and_stay_on_the_page(conf):
+def test_labels_never_overlap_and_stay_on_the_page(region):
     container = Region(
         "container",
         "container",
         70 * GIB,
-        children=[heap(conf).region(), Region("overhead", "overhead", 90 * MIB)],
+        children=[region, Region("overhead", "overhead", 90 * MIB)],
     )
     figure = picture(container).figure()
     boxes = [text.get_window_extent() for text in texts(figure)]

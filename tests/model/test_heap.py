@@ -37,6 +37,7 @@ def modelled(conf, system_memory, role):
 
 
 def sparks(oracle, conf, system_memory, role):
+    oracle.validate_settings(conf)
     manager = oracle.unified_memory_manager(conf, system_memory, 2, is_driver=role == "driver")
     return manager.maxHeapMemory(), manager.onHeapStorageMemoryPool().poolSize()
 
@@ -50,6 +51,10 @@ def sparks(oracle, conf, system_memory, role):
 @example(conf={"spark.executor.memory": "2048"}, system_memory=GIB, role="executor")
 @example(conf={"spark.executor.memory": "ten"}, system_memory=GIB, role="executor")
 @example(conf={"spark.memory.fraction": "1.5"}, system_memory=GIB, role="driver")
+@example(conf={"spark.memory.fraction": "-0.1"}, system_memory=GIB, role="executor")
+@example(conf={"spark.memory.fraction": "NaN"}, system_memory=GIB, role="executor")
+@example(conf={"spark.memory.fraction": "1"}, system_memory=GIB, role="executor")
+@example(conf={"spark.memory.fraction": "1.5"}, system_memory=0, role="executor")
 @example(conf={"spark.memory.fraction": "0"}, system_memory=GIB, role="driver")
 @example(conf={"spark.memory.storageFraction": "1"}, system_memory=GIB, role="driver")
 def test_regions_and_refusals_are_sparks(oracle, outcome, conf, system_memory, role):
@@ -83,7 +88,7 @@ def test_the_comparison_notices(oracle, outcome, monkeypatch, mistake):
     [
         (471859200, {}, 94371840),
         (1073741824, {}, 455501414),
-        (1073741824, {"spark.memory.fraction": "1.5"}, 1138753536),
+        (1073741824, {"spark.memory.fraction": "1"}, 759169024),
     ],
 )
 def test_known_heaps(system_memory, conf, max_heap_memory):
@@ -228,10 +233,18 @@ def test_the_region_tree_adds_up():
     assert tree.find("reserved").size == 300 * MIB
 
 
-def test_a_fraction_above_one_overflows_the_tree():
-    tree = heap({"spark.memory.fraction": "1.5"}, system_memory=GIB).region()
+def test_a_fraction_of_one_leaves_nothing_to_your_objects():
+    tree = heap({"spark.memory.fraction": "1"}, system_memory=GIB).region()
     assert tree.find("user").size == 0
-    assert tree.overflow == 1138753536 + 300 * MIB - GIB
+    assert (tree.unassigned, tree.overflow) == (0, 0)
+
+
+def test_sparks_memory_manager_itself_would_take_a_fraction_above_one(oracle, outcome):
+    conf = {"spark.memory.fraction": "1.5"}
+    assert oracle.get_max_memory(conf, GIB) == 1138753536
+    refusal = "refused", "spark.memory.fraction should be between 0 and 1 (was '1.5')."
+    assert outcome(oracle.validate_settings, conf) == refusal
+    assert outcome(heap, conf, system_memory=GIB) == refusal
 
 
 @pytest.mark.parametrize(

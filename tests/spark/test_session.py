@@ -122,6 +122,10 @@ def test_other_jvms_keep_their_own_errors():
         ({"driver_memory": "400m"}, "INVALID_DRIVER_MEMORY"),
         ({"conf": {"spark.executor.memory": "449m"}}, "INVALID_EXECUTOR_MEMORY"),
         (
+            {"conf": {"spark.memory.fraction": 1.5}},
+            "memory.fraction should be between 0 and 1",
+        ),
+        (
             {"conf": {"spark.memory.storageFraction": 2}},
             "storageFraction should be between 0 and 1",
         ),

@@ -57,10 +57,10 @@ def test_where_spark_refuses_its_own_complaint_is_shown(changed, complaint):
     assert complaint in refused.problem
 
 
-def test_a_fraction_above_one_promises_more_than_there_is():
-    (region,) = view(fraction=1.5).picture.regions
-    assert region.overflow > 0
-    assert region.find("user").size == 0
+def test_every_fraction_to_choose_is_one_that_spark_takes_but_none_at_all():
+    fractions = HeapRegions.controls[1].values
+    refused = [fraction for fraction in fractions if view(fraction=fraction).picture is None]
+    assert refused == [0.0]
 
 
 def test_the_message_is_small():
