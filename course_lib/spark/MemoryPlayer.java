@@ -56,7 +56,7 @@ import scala.util.Either;
  * A call that has to wait keeps its thread; another thread then plays on.
  */
 public class MemoryPlayer {
-    private static final long PATIENCE_NANOS = 20000000000L;
+    private static final long PATIENCE_NANOS = 60000000000L;
     private static final ClassTag ANY = scala.reflect.ClassTag$.MODULE$.Any();
     private static final SerializerManager SERIALIZERS =
         new SerializerManager(new JavaSerializer(new SparkConf(false)), new SparkConf(false));

@@ -175,7 +175,7 @@ class MemoryOracle:
         return Game(_state(start), start["page_size"], tuple(_played(*one) for one in played))
 
     def threads(self) -> int:
-        """How many threads the JVM has now."""
+        """How many threads the JVM runs, its own for housekeeping left out."""
         return self._process.jvm.java.lang.Thread.activeCount()
 
     def time_execution(self, pairs: int) -> int:

@@ -2,6 +2,9 @@ import os
 
 import pytest
 from lab import NO_CHROMIUM, find_chromium, running_browser, running_lab, write_notebook
+from playwright.sync_api import expect
+
+expect.set_options(timeout=30_000)  # a busy machine needs longer than the usual 5 seconds
 
 
 @pytest.fixture(scope="session")
