@@ -105,10 +105,14 @@ class MemoryOracle:
 
     The Spark that plays is the installed one, or the one whose jars lie in the folder `spark_jars`:
     2.1.3 or later; unrolling value by value (``put_iterator``) can be played since 2.4.
+    Raises ValueError for a folder without Spark.
     """
 
     def __init__(self, spark_jars: Path | None = None):
-        self._process = Jvm("256m", native_memory_tracking=False, spark_jars=spark_jars or True)
+        jars = True if spark_jars is None else Path(spark_jars)
+        if jars is not True and not any(jars.glob("spark-core_*.jar")):
+            raise ValueError(f"there is no Spark in {jars}: the folder has no spark-core_*.jar")
+        self._process = Jvm("256m", native_memory_tracking=False, spark_jars=jars)
 
     def __enter__(self) -> "MemoryOracle":
         self._process.start()

@@ -3,7 +3,7 @@
 import pytest
 
 from course_lib.spark import SparkRefusal
-from course_lib.spark.memory_oracle import Returned, Thrown
+from course_lib.spark.memory_oracle import MemoryOracle, Returned, Thrown
 
 pytestmark = pytest.mark.conformance
 
@@ -137,6 +137,11 @@ def test_a_call_that_spark_refuses_is_an_outcome(memory_oracle):
 def test_a_manager_that_spark_refuses_is_an_error(memory_oracle):
     with pytest.raises(SparkRefusal, match="onHeapExecutionMemory must be > 0"):
         memory_oracle.play(100, 100, [])
+
+
+def test_a_folder_without_spark_is_refused(tmp_path):
+    with pytest.raises(ValueError, match=r"no spark-core_\*\.jar"):
+        MemoryOracle(str(tmp_path))
 
 
 def test_a_call_that_does_not_exist_is_an_outcome(memory_oracle):
