@@ -59,7 +59,9 @@ class MemoryManager:
         self.off_heap_execution_memory_pool = ExecutionMemoryPool(
             OFF_HEAP, off_heap_execution_memory
         )
-        self.page_size_bytes = page_size or self._default_page_size(num_cores, collector)
+        if page_size is None:
+            page_size = self._default_page_size(num_cores, collector)
+        self.page_size_bytes = page_size
 
     def _default_page_size(self, num_cores: int, collector: str) -> int:
         """A 16th of a core's share of execution memory, as a power of 2 from 1 to 64 MiB.

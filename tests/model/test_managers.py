@@ -53,6 +53,7 @@ def test_page_sizes(conf, collector, spark_version, page):
 
 def test_pages_are_never_under_1_nor_over_64_mib():
     assert Unified(100, 50).page_size_bytes == MIB - 16
+    assert Unified(100, 50, page_size=0).page_size_bytes == 0  # as in Spark, which checks nothing
     assert Unified(2**50, 0).page_size_bytes == 64 * MIB - 16
 
 
