@@ -96,7 +96,10 @@ def test_what_spark_did_is_told():
 @pytest.mark.parametrize(
     ("settings", "says"),
     [
-        ({"spark.memory.fraction": "much"}, "It should be a/an 'double' value."),
+        (
+            {"spark.memory.fraction": "much"},
+            'Illegal value for config key spark.memory.fraction: For input string: "much"',
+        ),
         ({"spark.memory.fraction": 0}, "onHeapExecutionMemory must be > 0"),
         ({"spark.memory.storageFraction": 1.0}, "Storage fraction must be in [0,1)"),
         ({"spark.memory.fracton": 0.8}, "There is no setting 'spark.memory.fracton' here"),
