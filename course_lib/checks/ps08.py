@@ -183,7 +183,7 @@ def _spill_order(free: int, held: dict[str, int], asking: str, size: int) -> lis
     film = replay(
         StaticMemoryManager(pool * MIB, 0), "\n".join([*lines, f"ask t1 {size}m by {asking}"])
     )
-    return [one.consumer for one in film[-1].spilled if one.size]
+    return [one.consumer for one in film[-1].spilled]
 
 
 def _best_fit(held: dict[str, int], missing: int) -> str:
