@@ -208,7 +208,7 @@ def test_the_boundary_of_the_pools_glides_to_its_place(page):
     root = explorable(page, "Race")
     seen = page.evaluate(GLIDE, [root.element_handle(), "Step forward"])
     between = [width for width in seen if seen[-1] < width < seen[0]]
-    assert len(between) > 3
+    assert between  # how many depends on the machine; a jump has none
     assert seen == sorted(seen, reverse=True)
 
 
@@ -240,7 +240,7 @@ def test_a_control_changes_the_film_and_keeps_the_step(page):
     assert words(page, "Race")[1] != before[1]
     at_step(page, "Race", 8)
     drawn = explorable(page, "Race").locator(".lane svg").last
-    assert "storage region 2.0 GiB" in drawn.text_content()
+    expect(drawn).to_contain_text("storage region 2.0 GiB")
     control.focus()
     page.keyboard.press("ArrowLeft")
     page.keyboard.press("ArrowLeft")
@@ -255,7 +255,7 @@ def test_the_storage_region_is_marked_where_it_ends(page):
     width = float(drawn.get_attribute("width"))
     at = float(drawn.locator("line.mark").last.get_attribute("x1"))
     assert at == pytest.approx(1 + (width - 2) * size / film.scale, abs=0.01)
-    assert name in drawn.text_content()
+    expect(drawn).to_contain_text(name)
 
 
 def test_the_table_lists_all_events_with_their_outcomes(page):
@@ -271,11 +271,11 @@ def test_the_table_lists_all_events_with_their_outcomes(page):
 def test_who_waits_is_hollow_and_named(page):
     to_step(page, "TasksAtOnePool", 3)
     drawn = explorable(page, "TasksAtOnePool").locator("svg").first
-    assert "t3  0.0 B, waits for 256.0 MiB" in drawn.text_content()
+    expect(drawn).to_contain_text("t3  0.0 B, waits for 256.0 MiB")
     to_step(page, "Race", 8)
     chip = explorable(page, "Race").locator(".lane").first.locator(".chip")
     assert chip.evaluate("e => getComputedStyle(e).fill") == "none"
-    assert "waiting" in explorable(page, "Race").locator(".lane svg").first.text_content()
+    expect(explorable(page, "Race").locator(".lane svg").first).to_contain_text("waiting")
 
 
 def press(page, name):
@@ -291,8 +291,8 @@ def test_the_playground_is_played_by_keyboard(page, sent):
     at_step(page, "Playground", 2)
     assert len(sent) == before + 2  # one message each
     assert words(page, "Playground") == ["ask t1 128m granted 128.0 MiB"]
-    drawn = explorable(page, "Playground").locator(".lane svg").text_content()
-    assert "rdd_0_0128.0 MiB" in drawn
+    # Regions are named once they have glided to where there is room for their names.
+    expect(explorable(page, "Playground").locator(".lane svg")).to_contain_text("rdd_0_0128.0 MiB")
     size = explorable(page, "Playground").locator('.ex-panel [data-control="size"]').first
     size.select_option("512m")
     explorable(page, "Playground").locator('[data-control="block"]').select_option("rdd_2_0")
