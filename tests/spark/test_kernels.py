@@ -4,6 +4,7 @@ import os
 import signal
 import time
 import uuid
+from contextlib import suppress
 from functools import partial
 from queue import Empty
 
@@ -70,7 +71,12 @@ class Kernel:
                 return error, written["stdout"].strip(), written["stderr"]
 
     def jvms(self):
-        return [p for p in marked(TEST, self.mark) if p.name() == "java"]
+        found = []
+        for process in marked(TEST, self.mark):
+            with suppress(psutil.NoSuchProcess):  # it ends while it is looked at
+                if process.name() == "java":
+                    found.append(process)
+        return found
 
     def pid(self):
         return int(self.run("print(os.getpid())")[1])
