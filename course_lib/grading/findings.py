@@ -37,6 +37,7 @@ SEVERITIES: Mapping[str, Severity] = {
     "several-candidates": Severity.REFUSED,  # more than one file may be meant
     "renamed": Severity.MENDED,  # handed in under a name close to the right one
     "not-a-file": Severity.REFUSED,  # a link, folder, pipe or device in the file's place
+    "unreadable-file": Severity.REFUSED,  # the system does not let it be read
     "left-out-file": Severity.NOTE,  # a file beside the notebook that is not taken along
     "empty-file": Severity.REFUSED,
     "too-large": Severity.REFUSED,
@@ -58,6 +59,16 @@ SEVERITIES: Mapping[str, Severity] = {
     "changed-metadata": Severity.MENDED,
     "moved-cell": Severity.NOTE,
     "unknown-cell": Severity.NOTE,
+    # Its run
+    "output-truncated": Severity.NOTE,
+    "cell-timeout": Severity.NOTE,
+    "call-timeout": Severity.NOTE,
+    "kernel-died": Severity.SUSPICIOUS,
+    "memory-limit": Severity.SUSPICIOUS,
+    "left-processes": Severity.SUSPICIOUS,
+    "forged-reply": Severity.SUSPICIOUS,
+    "not-finished": Severity.SUSPICIOUS,
+    "unsandboxed": Severity.NOTE,
 }
 
 
