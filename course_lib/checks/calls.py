@@ -22,9 +22,13 @@ from pathlib import Path
 from types import CodeType, FrameType
 from typing import Any
 
+from course_lib.grading.proxies import watch_calls
+
 _COURSE = str(Path(__file__).parents[1])
 # An answer may read sizes and settings with the course's help; the rest would answer for it.
 _OPEN_TO_ANSWERS = tuple(f"{_COURSE}/{name}.py" for name in ("__init__", "units", "settings"))
+# While a class is graded, an answer is a stand-in, which calls the learner's code in its jail.
+_GRADING = f"{_COURSE}/grading/"
 
 _STOP_SECONDS = 1.0
 
@@ -82,6 +86,7 @@ def call_all(
     """
     inputs = [copy.deepcopy(tuple(arguments)) for arguments in inputs]
     outcomes: list[Outcome] = []
+    watch_calls(function, closed=[f"{_COURSE}/"], opened=[*_OPEN_TO_ANSWERS, _GRADING])
     watch = _Watch(play, base)
     printed = io.StringIO()
     worker = threading.Thread(
@@ -107,7 +112,9 @@ def call_all(
     reached = tuple(outcomes)
     if len(reached) < len(inputs):
         reached += (TimedOut(timeout_s),)
-    return Calls(reached, printed.getvalue(), watch.course_function)
+    elsewhere = getattr(function, "called_elsewhere", None)
+    borrowed = watch.course_function or (elsewhere[0] if elsewhere else None)
+    return Calls(reached, printed.getvalue(), borrowed)
 
 
 class _GiveUp(SystemExit):
@@ -122,7 +129,10 @@ def is_the_courses(function: Any) -> bool:
 
 
 def _closed(code: CodeType) -> bool:
-    return code.co_filename.startswith(_COURSE) and code.co_filename not in _OPEN_TO_ANSWERS
+    file = code.co_filename
+    return (
+        file.startswith(_COURSE) and file not in _OPEN_TO_ANSWERS and not file.startswith(_GRADING)
+    )
 
 
 def _work(function, inputs, outcomes, watch, play) -> None:
@@ -188,6 +198,8 @@ def _message(error: BaseException) -> str:
 
 def _place(error: BaseException, function: Callable) -> str:
     """The last line of the function's (or class's) own file that the error passed through."""
+    if where := getattr(error, "where", None):
+        return where  # the error was raised in a jail; only this much of it came here
     parts = vars(function).values() if inspect.isclass(function) else [inspect.unwrap(function)]
     written_in = {part.__code__.co_filename for part in parts if hasattr(part, "__code__")}
     lines = [

@@ -1,0 +1,98 @@
+"""What a row becomes in nbgrader's gradebook and folders: as if nbgrader had graded it itself."""
+
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import nbformat
+from nbgrader.api import Gradebook, SubmittedAssignment
+from nbgrader.preprocessors import AssignLatePenalties
+from nbgrader.utils import compute_checksum, is_solution, is_task
+
+from course_lib.grading.unit import Row
+
+
+def record(
+    gradebook: Gradebook, assignment: str, student: str, rows: Iterable[Row], timestamp, config
+) -> None:
+    """Enter the points of a student's notebooks, in one transaction.
+
+    As nbgrader does: points that a person gave stay, and are marked to be looked at again; an
+    answer that was not touched is commented so; lateness costs what the course's plug-in says.
+    `timestamp` is when it was handed in, None if that is not known.
+    """
+    gradebook.update_or_create_student(student)
+    when = {"timestamp": timestamp} if timestamp else {}
+    submission = gradebook.update_or_create_submission(assignment, student, **when)
+    for row in rows:
+        entry = gradebook.find_submission_notebook(row.notebook, assignment, student)
+        grades = {grade.name: grade for grade in entry.grades}
+        for grade_id, score in row.scores.items():
+            grade = grades[grade_id]
+            grade.auto_score = score
+            grade.needs_manual_grade = grade.manual_score is not None or score is None
+        comments = {comment.name: comment for comment in entry.comments}
+        for cell in nbformat.reads(row.text, as_version=4).cells:
+            if is_solution(cell) or is_task(cell):
+                untouched = not is_task(cell) and (
+                    cell.metadata.nbgrader.get("checksum") == compute_checksum(cell)
+                )
+                comment = comments[cell.metadata.nbgrader["grade_id"]]
+                comment.auto_comment = "No response." if untouched else None
+    gradebook.db.commit()
+    if submission.total_seconds_late > 0 or submission.late_submission_penalty:
+        for row in rows:
+            _penalize(gradebook, assignment, student, row, config)
+
+
+def _penalize(gradebook: Gradebook, assignment: str, student: str, row: Row, config) -> None:
+    names = {"assignment": assignment, "student": student, "notebook": row.notebook}
+    resources = {"nbgrader": {**names, "db_url": str(gradebook.engine.url)}}
+    notebook = nbformat.v4.new_notebook()  # the penalty depends on the points alone
+    AssignLatePenalties(config=config).preprocess(notebook, resources)
+
+
+def recorded(gradebook: Gradebook, assignment: str) -> set[str]:
+    """The students who have an entry for the assignment."""
+    query = gradebook.db.query(SubmittedAssignment.student_id)
+    wanted = gradebook.find_assignment(assignment).id
+    return {student for (student,) in query.filter_by(assignment_id=wanted)}
+
+
+def write_autograded(
+    folder: Path, rows: Iterable[Row], files: Mapping[str, bytes], permissions: int = 0o444
+) -> None:
+    """Put the graded notebooks and the files beside them into a student's autograded folder.
+
+    What was there before is replaced in one step, so that an interrupted run leaves no half of it.
+    """
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    new = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+    new.chmod(0o755)
+    contents = {**files, **{f"{row.notebook}.ipynb": row.text.encode() for row in rows}}
+    for name, content in contents.items():
+        file = new / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(content)
+        file.chmod(permissions)
+    if folder.exists():
+        shutil.rmtree(folder)
+    os.replace(new, folder)
+
+
+def remove_unfinished(parent: Path, assignment: str) -> None:
+    """Remove what an interrupted run has left beside a student's autograded folders."""
+    for left in parent.glob(f".{assignment}.*"):
+        shutil.rmtree(left)
+
+
+def verdict(notebook: Path) -> dict:
+    """What an autograded notebook tells about its grading; empty for one of somebody else's."""
+    try:
+        metadata = json.loads(notebook.read_bytes())["metadata"]
+    except FileNotFoundError:
+        return {}
+    return metadata.get("grading", {})
