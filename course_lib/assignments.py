@@ -8,15 +8,11 @@
 Functions that take a `root` mean the course's folder, the one with ``nbgrader_config.py``.
 """
 
-import logging
 import os
 import shutil
-import sysconfig
 import tempfile
-import warnings
 from argparse import ArgumentParser, Namespace
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,6 +37,15 @@ class TaskResult:
 
 
 @dataclass(frozen=True)
+class Checked:
+    """What checking one's own copy gave: the tasks' results, and, as sentences, what had to be
+    mended before."""
+
+    results: tuple[TaskResult, ...]
+    mended: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Grade:
     """The points of one student for a problem set."""
 
@@ -49,12 +54,21 @@ class Grade:
     max_points: float
 
 
+@dataclass(frozen=True)
+class Class:
+    """A graded class: everyone's points, and in words what this run did."""
+
+    grades: tuple[Grade, ...]
+    summary: str
+
+
 def find_set(root: Path, name: str) -> str:
     """The problem set called `name`, or the only one whose name begins with it.
 
     Raises AssignmentError, with the names there are, if none does or several do.
     """
-    there = sorted(folder.name for folder in (root / "solutions").glob("ps*") if folder.is_dir())
+    sources = Path(root, _course(root, name)[1].source_directory)
+    there = sorted(folder.name for folder in sources.glob("[!.]*") if folder.is_dir())
     found = [one for one in there if one == name] or [one for one in there if one.startswith(name)]
     if len(found) == 1 and name:
         return found[0]
@@ -89,133 +103,128 @@ def release(root: Path, names: Iterable[str] = ()) -> list[Path]:
     folders = sorted((root / "solutions").glob("ps*"))
     names = [find_set(root, name) for name in names] or [folder.name for folder in folders]
     for name in names:
-        _convert(GenerateAssignment, root, name, database=False)
+        config, course = _course(root, name)
+        config.SaveCells.enabled = False  # as nbgrader's own --no-db
+        config.GenerateAssignment.no_database = True
+        _run(GenerateAssignment, course, config)
     return [_notebook(root / "exercises" / name) for name in names]
 
 
-def check(root: Path, name: str) -> list[TaskResult]:
-    """Grade the learner's own copy in a course folder made for the purpose.
+def check(root: Path, name: str) -> Checked:
+    """Grade the learner's own copy, after the same preflight as when it is handed in.
 
-    Raises AssignmentError where there is no copy, or nbgrader cannot grade it.
+    It is graded by nbgrader, in a course folder made for the purpose. Raises AssignmentError where
+    there is no copy, or where it could not be graded if it were handed in as it is.
     """
+    import nbformat
+    from nbgrader.converters import Autograde
+
+    from course_lib.grading.preflight import find_notebook, preflight
+    from course_lib.grading.release import load_releases
+
     name = find_set(root, name)
     mine = root / "my" / name
-    if not _notebook(mine).is_file():
+    if not mine.is_dir():
         raise AssignmentError(
             f"there is no my/{name}/{name}.ipynb; make it with: python -m course_lib start {name}"
         )
     with tempfile.TemporaryDirectory(prefix="check-") as folder:
-        course = Path(folder)
-        shutil.copy(root / CONFIG, course)
-        shutil.copytree(root / "solutions" / name, course / "solutions" / name)
-        shutil.copytree(mine, course / "submitted" / _LEARNER / name)
-        _autograde(course, name)
-        return results(course, name, _LEARNER)
+        copy = Path(folder)
+        shutil.copy(root / CONFIG, copy)
+        shutil.copytree(root / "solutions" / name, copy / "solutions" / name)
+        config, course = _course(copy, name)
+        release = load_releases(course)[name]
+        data, found = find_notebook(mine, name)
+        checked = preflight(data, release, found=found)
+        if checked.refused:
+            raise AssignmentError(" ".join(finding.says for finding in checked.findings))
+        submitted = copy / "submitted" / _LEARNER / name
+        shutil.copytree(mine, submitted, ignore=shutil.ignore_patterns("*.ipynb"))
+        nbformat.write(checked.notebook, submitted / f"{name}.ipynb")
+        # A learner's own code needs no jail on the learner's own machine.
+        config.pop("Autograde", None)
+        _run(Autograde, course, config)
+        mended = tuple(finding.says for finding in checked.findings)
+        return Checked(tuple(results(copy, name, _LEARNER)), mended)
 
 
-def grade(root: Path, name: str) -> list[Grade]:
+def grade(
+    root: Path,
+    name: str,
+    *,
+    workers: int = 2,
+    unsandboxed: bool = False,
+    master: str | None = None,
+    force: bool = False,
+    progress=None,
+) -> Class:
     """Grade what lies in ``submitted/`` for a set, write feedback pages, and export all grades.
 
-    Students' names are those of the folders in ``submitted/``. Feedback goes to ``feedback/``, the
-    grades of all sets to ``grades.csv``. Raises AssignmentError if there is nothing to grade, and,
-    after grading all others, if some submissions could not be graded.
+    `root` is any nbgrader course's folder. Students' names are those of the folders in
+    ``submitted/``. Feedback goes to ``feedback/``, the grades of all sets to ``grades.csv``; grades
+    that are up to date stay, unless `force` is set. For the rest see `grade_class`. Raises
+    AssignmentError if there is nothing to grade, or nothing to grade with.
     """
     from nbgrader.api import Gradebook
-    from nbgrader.converters import GenerateFeedback
-    from nbgrader.plugins import CsvExportPlugin
+
+    from course_lib.grading.configuration import Grading
+    from course_lib.grading.export import GradesCsvExportPlugin
+    from course_lib.grading.feedback import write_feedback
+    from course_lib.grading.jail import JailUnavailableError
+    from course_lib.grading.release import ReleaseError
+    from course_lib.grading.run import NothingToGradeError, grade_class
 
     name = find_set(root, name)
-    if not list((root / "submitted").glob(f"*/{name}/*.ipynb")):
-        raise AssignmentError(
-            f"nothing to grade: there is no submitted/<student>/{name}/{name}.ipynb"
-        )
-    failure = None
-    try:
-        _autograde(root, name)
-    except AssignmentError as error:
-        failure = error
-    if list((root / "autograded").glob(f"*/{name}")):
-        _convert(GenerateFeedback, root, name)
     config, course = _course(root, name)
-    with Gradebook(course.db_url) as gradebook:
-        plugin = CsvExportPlugin(config=config)
-        plugin.to = str(root / (plugin.to or "grades.csv"))
-        plugin.export(gradebook)
+    traits = {"unsandboxed": True} if unsandboxed else {}
+    try:
+        summary = grade_class(
+            course,
+            Grading.options(config, course, **traits),
+            workers=workers,
+            master=master,
+            force=force,
+            progress=progress,
+        )
+    except JailUnavailableError as error:
+        raise AssignmentError(
+            f"{error}\nLearners' code is not run without a jail, unless you say --unsandboxed."
+        ) from error
+    except (NothingToGradeError, ReleaseError) as error:
+        raise AssignmentError(str(error)) from error
+    write_feedback(course, config)
+    with Gradebook(course.db_url, course.course_id) as gradebook:
+        export = GradesCsvExportPlugin(config=config)
+        export.to = str(root / (export.to or "grades.csv"))
+        export.export(gradebook)
         grades = [
             Grade(submission.student.id, submission.score, submission.max_score)
             for submission in gradebook.assignment_submissions(name)
         ]
-    if failure:
-        raise failure
-    return sorted(grades, key=lambda one: one.student)
+    return Class(tuple(sorted(grades, key=lambda one: one.student)), str(summary))
 
 
 def _notebook(folder: Path) -> Path:
     return folder / f"{folder.name}.ipynb"
 
 
-def _autograde(root: Path, name: str) -> None:
-    from nbgrader.converters import Autograde, GenerateAssignment
+def _run(converter_class, course, config) -> None:
+    """One of nbgrader's steps. Raises AssignmentError."""
+    from course_lib.grading.steps import StepError, run_step
 
-    with tempfile.TemporaryDirectory(prefix="release-") as elsewhere:
-        # This enters the assignment into the gradebook; the student version it makes is not needed.
-        _convert(GenerateAssignment, root, name, release_directory=elsewhere)
-    _convert(Autograde, root, name)
+    try:
+        run_step(converter_class, course, config)
+    except StepError as error:
+        raise AssignmentError(str(error)) from error
 
 
-def _course(root: Path, name: str, **course_options):
+def _course(root: Path, name: str):
     """nbgrader's configuration and course directory, limited to one assignment."""
     from nbgrader.coursedir import CourseDirectory
     from traitlets.config.loader import PyFileConfigLoader
 
     config = PyFileConfigLoader(CONFIG, path=str(root)).load_config()
-    return config, CourseDirectory(config=config, assignment_id=name, **course_options)
-
-
-def _convert(converter_class, root: Path, name: str, *, database=True, **course_options) -> None:
-    """Run one of nbgrader's steps on one assignment, overwriting what it made before."""
-    from nbgrader.converters.base import NbGraderException
-    from sqlalchemy.exc import SAWarning
-
-    config, course = _course(root, name, **course_options)
-    if not database:  # as nbgrader's own --no-db
-        config.SaveCells.enabled = False
-        config.GenerateAssignment.no_database = True
-    log = _Log()
-    converter = converter_class(coursedir=course, config=config, log=log.logger)
-    converter.force = True
-    try:
-        with _scripts_on_path(), warnings.catch_warnings():
-            # About how nbgrader uses its database, which is none of ours to mend.
-            warnings.filterwarnings("ignore", category=SAWarning)
-            converter.start()
-    except (NbGraderException, RuntimeError, ValueError) as error:
-        raise AssignmentError("\n".join([f"nbgrader: {error}", *log.complaints])) from error
-
-
-@contextmanager
-def _scripts_on_path() -> Iterator[None]:
-    """For a new gradebook nbgrader runs ``alembic``, which lies beside this Python but need not be
-    on PATH."""
-    before = os.environ.get("PATH", os.defpath)
-    os.environ["PATH"] = os.pathsep.join((sysconfig.get_path("scripts"), before))
-    try:
-        yield
-    finally:
-        os.environ["PATH"] = before
-
-
-class _Log(logging.Handler):
-    """Keeps nbgrader's warnings and errors, to be shown if a step fails."""
-
-    def __init__(self):
-        super().__init__(logging.WARNING)
-        self.complaints: list[str] = []
-        self.logger = logging.Logger("nbgrader", logging.WARNING)
-        self.logger.addHandler(self)
-
-    def emit(self, record: logging.LogRecord) -> None:
-        self.complaints.append(f"  {record.getMessage()}")
+    return config, CourseDirectory(config=config, assignment_id=name)
 
 
 def results(root: Path, name: str, student: str) -> list[TaskResult]:
@@ -262,18 +271,26 @@ def add_commands(commands) -> None:
     ):
         parser: ArgumentParser = commands.add_parser(command, help=what, description=what)
         parser.add_argument("set", help="a problem set, or the beginning of its name: ps04")
-        parser.set_defaults(run=_reporting(run))
+        parser.set_defaults(run=_reporting(run), course=None)
+    parser.add_argument("--course", type=Path, help="another nbgrader course's folder")
+    parser.add_argument("--workers", type=int, default=os.cpu_count(), help="submissions at a time")
+    parser.add_argument("--force", action="store_true", help="grade again what is up to date")
+    parser.add_argument("--master", help="have Spark do it: spark://host:port")
+    parser.add_argument(
+        "--unsandboxed", action="store_true", help="run learners' code without a jail"
+    )
     what = "make exercises/ from solutions/"
     parser = commands.add_parser("release", help=what, description=what)
     parser.add_argument("sets", nargs="*", help="problem sets; all where none is named")
-    parser.set_defaults(run=_reporting(_release))
+    parser.set_defaults(run=_reporting(_release), course=None)
 
 
 def _reporting(run):
     def command(arguments: Namespace) -> int:
-        root = course_root()
-        if root is None:
-            print(f"{Path.cwd()} is not in the course's folder: change into it and try again")
+        root = arguments.course.resolve() if arguments.course else course_root()
+        if root is None or not (root / CONFIG).is_file():
+            where = root or Path.cwd()
+            print(f"{where} is not a course's folder: there is no {CONFIG} in it")
             return 1
         try:
             return run(root, arguments)
@@ -292,9 +309,12 @@ def _start(root: Path, arguments: Namespace) -> int:
 
 
 def _check(root: Path, arguments: Namespace) -> int:
-    results = check(root, arguments.set)
-    print("\n\n".join(result.says for result in results))
-    points, out_of = sum(r.points for r in results), sum(r.max_points for r in results)
+    checked = check(root, arguments.set)
+    for sentence in checked.mended:
+        print(f"! {sentence}")
+    print("\n\n".join(result.says for result in checked.results))
+    points = sum(result.points for result in checked.results)
+    out_of = sum(result.max_points for result in checked.results)
     name = find_set(root, arguments.set)
     print(f"\n{name}: {points:g} of {out_of:g} points")
     progress.record("problem_set", name, points=points, out_of=out_of)
@@ -302,8 +322,22 @@ def _check(root: Path, arguments: Namespace) -> int:
 
 
 def _grade(root: Path, arguments: Namespace) -> int:
-    for one in grade(root, arguments.set):
+    from course_lib.grading.run import show
+
+    if arguments.workers < 1:
+        raise AssignmentError(f"--workers is a number from 1 on, not {arguments.workers}")
+    graded = grade(
+        root,
+        arguments.set,
+        workers=arguments.workers,
+        unsandboxed=arguments.unsandboxed,
+        master=arguments.master,
+        force=arguments.force,
+        progress=show,
+    )
+    for one in graded.grades:
         print(f"{one.student:24} {one.points:6g} of {one.max_points:g} points")
+    print(graded.summary)
     print(f"Feedback pages are in {root / 'feedback'}, all grades in {root / 'grades.csv'}.")
     return 0
 

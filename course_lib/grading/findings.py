@@ -65,7 +65,7 @@ SEVERITIES: Mapping[str, Severity] = {
     "call-timeout": Severity.NOTE,
     "kernel-died": Severity.SUSPICIOUS,
     "memory-limit": Severity.SUSPICIOUS,
-    "left-processes": Severity.SUSPICIOUS,
+    "left-processes": Severity.NOTE,  # a Spark session that was not stopped, for instance
     "forged-reply": Severity.SUSPICIOUS,
     "not-finished": Severity.SUSPICIOUS,
     "unsandboxed": Severity.NOTE,

@@ -103,9 +103,12 @@ def command(view: View, program: Sequence[str]) -> list[str]:
     walls += ["--dir", "/proc"] if root else ["--unshare-user", "--proc", "/proc"]
     made: set[Path] = set()
     view_arguments = []
-    for path in _readable(view):
+    bound = _readable(view)
+    for path in bound:
         view_arguments += [*_folders_above(path, made), "--ro-bind", str(path), str(path)]
-    for path in map(Path, view.hidden):
+    for path in (Path(path).absolute() for path in view.hidden):
+        if not any(folder == path or folder in path.parents for folder in bound):
+            continue  # it cannot be seen anyway
         if path.is_dir():
             view_arguments += ["--tmpfs", str(path), "--remount-ro", str(path)]
         elif path.exists():
@@ -250,8 +253,9 @@ def set_limits(limits: Limits) -> None:
 
 
 def die_with_parent() -> None:
-    """Let the kernel end this process when the one that started it ends."""
-    _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    """Let this process end when the one that started it ends, where the system can do that."""
+    if sys.platform == "linux":
+        _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def memory_used() -> int:
@@ -263,6 +267,11 @@ def memory_used() -> int:
             used += int(_read(f"/proc/{name}/statm").split()[1]) * page
     scratch = os.statvfs(SCRATCH)
     return used + (scratch.f_blocks - scratch.f_bfree) * scratch.f_frsize
+
+
+def processes_left() -> int:
+    """How many processes are in /proc beside the jail's first one and the kernel."""
+    return sum(name.isdigit() and int(name) > 2 for name in os.listdir("/proc"))
 
 
 # Control groups

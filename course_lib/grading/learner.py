@@ -364,8 +364,8 @@ def watching(watch: _Watch | None) -> Iterator[None]:
 @contextmanager
 def interruptible() -> Iterator[None]:
     """Only while the learner's code runs does an interrupt do anything."""
-    while signal.sigtimedwait({signal.SIGINT}, 0):
-        pass  # one that came too late for what it was meant for
+    if signal.SIGINT in signal.sigpending():
+        signal.sigwait({signal.SIGINT})  # it came too late for what it was meant for
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     try:
         yield

@@ -1,7 +1,10 @@
 """A whole class: every submission of an assignment graded, by several workers and one writer."""
 
+import glob
+import re
 import sys
 import time
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack, closing
@@ -13,6 +16,7 @@ from typing import Any
 
 from nbgrader.api import Gradebook
 from nbgrader.coursedir import CourseDirectory
+from sqlalchemy.exc import SAWarning
 
 from course_lib.grading import gradebook as books
 from course_lib.grading.findings import Status
@@ -93,6 +97,8 @@ def grade_class(
     Raises NothingToGradeError, ReleaseError, JailUnavailableError and GradingError.
     """
     assignment = coursedir.assignment_id
+    # About how nbgrader uses its database, which is none of ours to mend.
+    warnings.filterwarnings("ignore", category=SAWarning)
     students = _students(coursedir)
     if not students:
         place = coursedir.format_path(coursedir.submitted_directory, "<student>", assignment)
@@ -133,18 +139,10 @@ def grade_class(
 
 def _students(coursedir: CourseDirectory) -> list[str]:
     """Who has a folder for the assignment in the submitted folder."""
-    pattern = Path(coursedir.format_path(coursedir.submitted_directory, "*", "*"))
-    place = coursedir.format_path(coursedir.submitted_directory, "{}", coursedir.assignment_id)
-    before, _, after = place.partition("{}")
-    parent = Path(before)
-    if not parent.is_dir():
-        return []
-    assert pattern.parent.name == "*", "a course directory has its students' folders side by side"
-    return sorted(
-        folder.name
-        for folder in parent.iterdir()
-        if folder.is_dir() and Path(f"{before}{folder.name}{after}").exists()
-    )
+    directory, assignment = coursedir.submitted_directory, coursedir.assignment_id
+    found = glob.glob(coursedir.format_path(directory, "*", assignment))
+    name = re.compile(coursedir.format_path(directory, "(?P<student>.*)", assignment, escape=True))
+    return sorted(match["student"] for path in found if (match := name.fullmatch(path)))
 
 
 class _Submissions:

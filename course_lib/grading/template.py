@@ -119,6 +119,7 @@ def _warden(run, shell, limits: jail.Limits, jailed: bool, channel: int, life: i
     os.close(channel)
     lines = socket.socket(fileno=life)
     excess = _watch(first, lines, limits.memory_mib if jailed else None, proc_before)
+    left = jail.processes_left() if jailed else 0
     with suppress(ProcessLookupError):
         if jailed:
             os.kill(first, signal.SIGKILL)
@@ -129,6 +130,7 @@ def _warden(run, shell, limits: jail.Limits, jailed: bool, channel: int, life: i
         how = {
             "code": os.waitstatus_to_exitcode(status),
             "excess": excess,
+            "left": left,
             "cpu_s": usage.ru_utime + usage.ru_stime,
         }
         lines.sendall(json.dumps(how).encode())
@@ -138,14 +140,15 @@ def _warden(run, shell, limits: jail.Limits, jailed: bool, channel: int, life: i
 def _watch(first: int, lines: socket.socket, memory_mib: int | None, proc_before) -> int:
     """Wait until the kernel ends or is to be ended. Return the bytes of memory that were too many,
     or 0."""
-    ended = os.pidfd_open(first)
+    ended, tell = socket.socketpair()
+    tell.setblocking(False)
+    signal.set_wakeup_fd(tell.fileno())
+    signal.signal(signal.SIGCHLD, lambda *_: None)  # so that the end of the kernel wakes the poll
     poll = select.poll()
     poll.register(ended, select.POLLIN)
     poll.register(lines, select.POLLIN)
-    while True:
+    while os.waitid(os.P_PID, first, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
         ready = {number for number, _ in poll.poll(None if memory_mib is None else _LOOK_MS)}
-        if ended in ready:
-            return 0
         if lines.fileno() in ready:
             if not lines.recv(1):
                 return 0
@@ -155,6 +158,7 @@ def _watch(first: int, lines: socket.socket, memory_mib: int | None, proc_before
             used = jail.memory_used()
             if used > memory_mib * 1024 * 1024:
                 return used
+    return 0
 
 
 def _first_process(run, shell, limits: jail.Limits, channel: int) -> int:
