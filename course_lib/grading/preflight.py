@@ -345,9 +345,10 @@ def _by_text(cells: list[_Cell], release: Release) -> list[tuple[_Cell, ReleaseC
             absent[released.cell_type, _comparable(released.released)].append(released)
     found = []
     for cell in cells:
-        same = absent.get((cell.cell_type, _comparable(cell.source))) if absent else None
-        if same and cell.grade_id is None:
-            found.append((cell, same.popleft()))
+        if absent and cell.grade_id is None:
+            same = absent.get((cell.cell_type, _comparable(cell.source)))
+            if same:
+                found.append((cell, same.popleft()))
     return found
 
 
@@ -578,18 +579,21 @@ def find_notebook(
     """
     wanted = f"{name}.ipynb"
     try:
-        if _mode(folder) and not _is_folder(folder):
+        if not _mode(folder):
+            return None, (_nothing(name),)
+        if not _is_folder(folder):
             says = f"{_shown(folder.name)} is no folder but a link, a file or something else."
-            raise _RefusedError("not-a-file", says)
-        if _is_folder(folder) and _mode(folder / wanted):
+            return None, (Finding("not-a-file", says),)
+        if _mode(folder / wanted):
             return _read_file(folder / wanted, limits.notebook_bytes), ()
-        candidates = _candidates(folder, name, others, limits) if _is_folder(folder) else []
+        candidates = _candidates(folder, name, others, limits)
         if not candidates:
             return None, (_nothing(name),)
         shown = [_shown(file.relative_to(folder).as_posix()) for file in candidates[:5]]
         contents = {_read_file(file, limits.notebook_bytes) for file in candidates[:5]}
     except _RefusedError as refused:
-        return None, (refused.finding,)
+        says = f"{wanted} was handed in but not taken. {refused}"
+        return None, (Finding(refused.finding.name, says),)
     except OSError as error:
         return None, (Finding("unreadable-file", f"{wanted} cannot be read: {error.strerror}."),)
     if len(contents) > 1 or len(candidates) > len(shown):
@@ -608,6 +612,8 @@ def submitted_files(
 
     `ignore` are patterns of names, as nbgrader's ``CourseDirectory.ignore``.
     """
+    if not _is_folder(folder) or not os.access(folder, os.R_OK | os.X_OK):
+        return {}, ()  # `find_notebook` has said so
     files: dict[str, bytes] = {}
     left_out = []
     total = 0
@@ -716,8 +722,7 @@ def _is_file(path: Path) -> bool:
 def _read_file(path: Path, most: int) -> bytes:
     """A regular file's content, of a larger one `most` bytes and one more."""
     if not _is_file(path):
-        says = f"{_shown(path.name)} is no file but a link, a folder or something else."
-        raise _RefusedError("not-a-file", says)
+        raise _RefusedError("not-a-file", "It is a link, a folder or something else: no file.")
     # O_NOFOLLOW and O_NONBLOCK: should it have become something else in the meantime.
     file = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     with open(file, "rb") as stream:
