@@ -38,11 +38,14 @@ _JSON_INT = 2**63  # larger ones go as hexadecimal digits: of decimal ones Pytho
 
 @dataclasses.dataclass(frozen=True)
 class Limits:
-    """How large a message may be in bytes, and its value in levels and in parts of collections."""
+    """How large a message may be in bytes, and a value in levels, in items of all its collections
+    together, and in keys of a single dict or set (whose hashes a sender can choose so that each
+    key is compared with many others)."""
 
     max_bytes: int = 16 * MIB
     max_depth: int = 50
     max_items: int = 1_000_000
+    max_keys: int = 100_000
 
 
 _LIMITS = Limits()
@@ -215,6 +218,8 @@ class _Walk:
         self.items += len(parts)
         if self.items > self.limits.max_items:
             raise CodecError(f"a value has more than {self.limits.max_items:,} items")
+        if kind.keys and len(parts[kind.keys]) > self.limits.max_keys:
+            raise CodecError(f"a {kind.name} has more than {self.limits.max_keys:,} keys")
         if depth == self.limits.max_depth:
             raise CodecError(f"a value is nested deeper than {depth} levels, or contains itself")
         done: list = []

@@ -22,10 +22,12 @@ PLAIN = (
     "exceptions, and NumPy arrays of numbers or text"
 )
 
-_MOST_WITH_ONE_HASH = 1_000  # keys: building a dict or set takes time quadratic in these
+_MOST_WITH_ONE_HASH = 100  # keys: building a dict or set takes time quadratic in these
 _MOST_CLASSES = 1_000  # made for instances that arrive, in one process
 _LONGEST_NAMES = 5_000  # of such a class and its fields, in characters
 _LONGEST_TEXT = 10_000  # of an exception, in characters
+_MOST_DIMENSIONS = 32
+_LONGEST_AXIS = 2**24
 
 
 class CodecError(ValueError):
@@ -354,8 +356,19 @@ _kind("exception", BaseException, exception_parts, _build_exception)
 
 def _array_parts(array: Any) -> list:
     if array.dtype.kind not in "biufcUS":
-        raise CodecError(f"an array of dtype {array.dtype} cannot be passed; {PLAIN} can")
+        dtype = str(array.dtype)[:40]
+        raise CodecError(f"an array of dtype {dtype} cannot be passed; {PLAIN} can")
+    _require_lengths(array.shape)
     return [array.dtype.str, array.shape, array.tobytes()]
+
+
+def _require_lengths(shape: Any) -> None:
+    if type(shape) is not tuple or len(shape) > _MOST_DIMENSIONS:
+        raise CodecError(f"the shape of an array is a tuple of at most {_MOST_DIMENSIONS} lengths")
+    if any(type(length) is not int or not 0 <= length <= _LONGEST_AXIS for length in shape):
+        raise CodecError(f"the lengths of an array are whole numbers up to {_LONGEST_AXIS:,}")
+    if math.prod(shape) == 0 and math.prod(filter(None, shape)) > _LONGEST_AXIS:
+        raise CodecError(f"an empty array of shape {shape} cannot be passed")
 
 
 def _scalar_parts(value: Any) -> list:
@@ -370,9 +383,8 @@ def _build_array(parts: list) -> Any:
         raise LookupError("NumPy is not loaded where it arrives")
     if not re.fullmatch("[<>|][biufcUS][1-9][0-9]{0,8}", _text([dtype])) or type(raw) is not bytes:
         raise TypeError("an array has a dtype of numbers or text, a shape and bytes")
+    _require_lengths(shape)
     dtype = _numpy("dtype")(dtype)
-    if type(shape) is not tuple or any(type(length) is not int or length < 0 for length in shape):
-        raise TypeError("a shape is a tuple of lengths")
     if math.prod(shape) * dtype.itemsize != len(raw):
         raise ValueError(f"{len(raw)} bytes do not fill a shape of {shape} with {dtype}")
     if dtype.kind == "b" and raw.translate(None, b"\0\1"):
@@ -380,6 +392,13 @@ def _build_array(parts: list) -> Any:
     if dtype.kind == "U" and raw and _code_points(raw, dtype).max() > sys.maxunicode:
         raise ValueError("text has a character beyond Unicode")
     return _numpy("ndarray")(shape, dtype, bytearray(raw))
+
+
+def _build_scalar(parts: list) -> Any:
+    array = _build_array(parts)
+    if array.shape:
+        raise ValueError("a scalar has no shape")
+    return array[()]
 
 
 def _code_points(raw: bytes, dtype: Any) -> Any:
@@ -393,4 +412,4 @@ _ARRAY = _kind(
     _build_array,
     size=lambda value: _numpy("ndarray").nbytes.__get__(value),
 )
-_SCALAR = _kind("scalar", None, _scalar_parts, lambda parts: _build_array(parts)[()])
+_SCALAR = _kind("scalar", None, _scalar_parts, _build_scalar)
