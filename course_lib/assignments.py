@@ -288,9 +288,11 @@ def add_commands(commands) -> None:
 def _reporting(run):
     def command(arguments: Namespace) -> int:
         root = arguments.course.resolve() if arguments.course else course_root()
-        if root is None or not (root / CONFIG).is_file():
-            where = root or Path.cwd()
-            print(f"{where} is not a course's folder: there is no {CONFIG} in it")
+        if root is None:
+            print(f"{Path.cwd()} is not in the course's folder: change into it and try again")
+            return 1
+        if not (root / CONFIG).is_file():
+            print(f"{root} is no course's folder: there is no {CONFIG} in it")
             return 1
         try:
             return run(root, arguments)

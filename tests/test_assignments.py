@@ -1,6 +1,7 @@
 """Starting, checking and grading problem sets: what is done, what is never done, and what is said
 when something is missing."""
 
+import csv
 import shutil
 from pathlib import Path
 
@@ -116,7 +117,7 @@ def test_check_grades_the_copy_and_leaves_everything_as_it_was(course, monkeypat
 def test_a_cell_that_does_not_run_costs_its_task_only(course):
     copy = assignments.start(course, "ps04")
     answer_regions(copy, "def regions(heap_bytes, fraction storage_fraction):\n    return {}")
-    results = {result.cell: result for result in assignments.check(course, "ps04")}
+    results = {result.cell: result for result in assignments.check(course, "ps04").results}
     assert len(results) == 4
     says = results["ps04-regions-check"].says
     assert "There is no `regions` in this notebook: run the cell that defines it." in says
@@ -137,11 +138,75 @@ def test_a_submission_that_is_no_notebook_does_not_stop_the_others(course, monke
     for student in ("anna", "zoe"):
         shutil.copytree(course / "exercises" / PS04, course / "submitted" / student / PS04)
     (course / "submitted" / "anna" / PS04 / f"{PS04}.ipynb").write_text("half a file")
+    assert run(course, monkeypatch, "grade", "ps04") == 0
+    out = capsys.readouterr().out
+    assert "1 graded, 0 mended, 0 suspicious, 1 refused" in out
+    assert "anna: The file is not JSON" in out
+    for student, verdict in (("anna", "refused"), ("zoe", "graded")):
+        [row] = [row for row in grades(course) if row["student_id"] == student]
+        assert row["status"] == verdict
+    assert "not-json" in feedback(course, "anna")
+    assert "not attempted yet" in feedback(course, "zoe")
+
+
+def grades(course):
+    with (course / "grades.csv").open() as file:
+        return list(csv.DictReader(file))
+
+
+def feedback(course, student):
+    return (course / "feedback" / student / PS04 / f"{PS04}.html").read_text()
+
+
+def test_checking_says_what_handing_in_would_mend(course, monkeypatch, capsys):
+    copy = assignments.start(course, "ps04")
+    content = nbformat.read(copy, as_version=4)
+    [test] = [c for c in content.cells if c.source.endswith('check("ps04/regions")')]
+    content.cells.remove(test)
+    nbformat.write(content, copy)
+    copy.rename(copy.with_name(f"{PS04} (1).ipynb"))
+    assert run(course, monkeypatch, "check", "ps04") == 0
+    out = capsys.readouterr().out
+    assert f"! There is no {PS04}.ipynb; '{PS04} (1).ipynb' was taken for it." in out
+    assert "ps04-regions-check" in out
+    assert f"{PS04}: 0 of 15 points" in out
+
+
+def test_checking_what_could_not_be_graded_says_why(course, monkeypatch, capsys):
+    assignments.start(course, "ps04").write_text("")
+    assert run(course, monkeypatch, "check", "ps04") == 1
+    assert "empty" in capsys.readouterr().out
+
+
+def test_without_a_jail_grading_refuses_unless_told_not_to(course, monkeypatch, capsys):
+    shutil.copytree(course / "exercises" / PS04, course / "submitted" / "zoe" / PS04)
+    monkeypatch.setattr("shutil.which", lambda name: None)
     assert run(course, monkeypatch, "grade", "ps04") == 1
     out = capsys.readouterr().out
-    assert "anna" in out
-    assert (course / "feedback" / "zoe" / PS04 / f"{PS04}.html").is_file()
-    assert ",zoe," in (course / "grades.csv").read_text()
+    assert "bubblewrap is not installed" in out
+    assert "--unsandboxed" in out
+    assert not (course / "autograded").exists()
+
+    assert run(course, monkeypatch, "grade", "ps04", "--unsandboxed") == 0
+    assert "NOT SANDBOXED" in capsys.readouterr().out
+    assert "unsandboxed" in feedback(course, "zoe")
+    assert [row["findings"] for row in grades(course)] == ["unsandboxed"]
+
+
+def test_another_course_is_graded_where_it_lies(course, monkeypatch, capsys, tmp_path_factory):
+    shutil.copytree(course / "exercises" / PS04, course / "submitted" / "zoe" / PS04)
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    assert run(elsewhere, monkeypatch, "grade", "ps04", "--course", str(course)) == 0
+    assert "zoe" in capsys.readouterr().out
+    assert [row["student_id"] for row in grades(course)] == ["zoe"]
+    assert run(elsewhere, monkeypatch, "grade", "ps04", "--course", str(elsewhere)) == 1
+    assert "there is no nbgrader_config.py in it" in capsys.readouterr().out
+
+
+def test_a_class_needs_a_worker(course, monkeypatch, capsys):
+    shutil.copytree(course / "exercises" / PS04, course / "submitted" / "zoe" / PS04)
+    assert run(course, monkeypatch, "grade", "ps04", "--workers", "0") == 1
+    assert "a number from 1 on, not 0" in capsys.readouterr().out
 
 
 def test_release_writes_the_student_version(course, monkeypatch, capsys):

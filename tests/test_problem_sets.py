@@ -1,5 +1,6 @@
-"""Every problem set as files: the student version is up to date, and real nbgrader gives complete
-answers full marks, untouched ones nothing, and misconceptions their feedback."""
+"""Every problem set as files: the student version is up to date, and grading gives complete
+answers full marks, untouched ones nothing, and misconceptions their feedback, with the points that
+nbgrader by itself gives."""
 
 import csv
 import html
@@ -10,9 +11,14 @@ from pathlib import Path
 import nbformat
 import pytest
 from answers import source
+from nbgrader.api import Gradebook
+from nbgrader.converters import Autograde, GenerateAssignment
+from nbgrader.coursedir import CourseDirectory
+from traitlets.config.loader import PyFileConfigLoader
 
 from course_lib import assignments
 from course_lib.checks import PredictionTask, problem_sets
+from course_lib.grading.steps import run_step
 
 ROOT = Path(__file__).parents[1]
 FOLDERS = sorted(folder.name for folder in (ROOT / "solutions").glob("ps*"))
@@ -134,7 +140,7 @@ def graded(request, tmp_path_factory):
         folder = submitted / student / name
         folder.mkdir(parents=True)
         nbformat.write(with_answers(name, wrong_answers(name, number)[1]), folder / f"{name}.ipynb")
-    return root, name, {one.student: one for one in assignments.grade(root, name)}
+    return root, name, {one.student: one for one in assignments.grade(root, name).grades}
 
 
 def feedback_page(root, name, student):
@@ -157,6 +163,37 @@ def test_an_untouched_submission_has_no_points_and_shows_no_traceback(graded):
     assert page.count("not attempted yet (0 of") == len(the_set(name).tasks)
     shown = re.sub(r"<style.*?</style>", "", page, flags=re.S)
     assert "Traceback" not in shown
+
+
+def by_nbgrader_alone(root, name, folder, students):
+    """Their points for each task, by student and cell, as nbgrader's own Autograde gives them."""
+    alone = course(folder)
+    for student in students:
+        shutil.copytree(root / "submitted" / student / name, alone / "submitted" / student / name)
+    config = PyFileConfigLoader("nbgrader_config.py", path=str(alone)).load_config()
+    del config.Autograde
+    coursedir = CourseDirectory(config=config, assignment_id=name)
+    run_step(GenerateAssignment, coursedir, config)
+    run_step(Autograde, coursedir, config)
+    return points(coursedir.db_url, name, students)
+
+
+def points(db_url, name, students):
+    with Gradebook(db_url) as gradebook:
+        return {
+            student: {
+                grade.name: (grade.auto_score, grade.needs_manual_grade)
+                for grade in gradebook.find_submission_notebook(name, name, student).grades
+            }
+            for student in students
+        }
+
+
+def test_the_points_are_those_that_nbgrader_by_itself_gives(graded, tmp_path):
+    root, name, _ = graded
+    students = ["complete", "untouched", "misconceptions-0"]
+    alone = by_nbgrader_alone(root, name, tmp_path, students)
+    assert points(f"sqlite:///{root}/gradebook.db", name, students) == alone
 
 
 def test_no_submission_ends_a_cell_with_an_error_or_writes_to_stderr(graded):

@@ -102,7 +102,7 @@ def grade_class(
     students = _students(coursedir)
     if not students:
         place = coursedir.format_path(coursedir.submitted_directory, "<student>", assignment)
-        raise NothingToGradeError(f"nothing to grade: there is no {place}")
+        raise NothingToGradeError(f"nothing to grade: there is no {place}/{assignment}.ipynb")
     releases = load_releases(coursedir)
     summary = Summary(sandboxed=options.sandboxed)
     with (
