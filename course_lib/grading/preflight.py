@@ -77,7 +77,7 @@ def preflight(
     findings = list(found)
     try:
         if data is None:
-            if not findings:
+            if status(findings) != Status.REFUSED:  # by what says why there is none
                 findings.append(_nothing(release.notebook))
             return Preflight(_released(release), tuple(findings))
         cells = _read(data, limits, findings)

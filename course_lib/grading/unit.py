@@ -136,8 +136,8 @@ class Grader:
     def grade(self, submission: Submission) -> Row:
         """Grade one submission. Raises GradingError and JailUnavailableError."""
         began = time.monotonic()
-        checked = preflight(submission.data, self.release)
-        found = [*submission.findings, *checked.findings]
+        checked = preflight(submission.data, self.release, found=submission.findings)
+        found = list(checked.findings)
         if not self.options.sandboxed:
             found.append(Finding("unsandboxed", "The code ran without a jail."))
         notebook = checked.notebook

@@ -830,6 +830,8 @@ def test_of_a_large_file_no_more_is_read_than_needed(tmp_path, releases):
 
 
 def test_what_was_found_on_the_way_is_in_the_result(tmp_path, releases):
+    note = Finding("left-out-file", "The file 'x' was left out.")
+    assert names(preflight(None, releases[PS04], found=[note])) == ["left-out-file", "no-notebook"]
     hand_in(tmp_path, **{"other.ipynb": b"", "another.ipynb": b"1"})
     data, found = find_notebook(tmp_path, PS04)
     assert names(preflight(data, releases[PS04], found=found)) == ["several-candidates"]
