@@ -22,6 +22,3 @@ c.Execute.timeout = 300
 c.Execute.extra_arguments = ["--log-level=ERROR"]
 
 c.CsvExportPlugin.to = "grades.csv"
-
-# Learners' code runs in a jail; their tests run outside of it (docs/teaching.md).
-c.Grading.readable = [str(Path(__file__).resolve().parent / "course_lib")]

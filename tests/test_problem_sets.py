@@ -171,7 +171,7 @@ def by_nbgrader_alone(root, name, folder, students):
     for student in students:
         shutil.copytree(root / "submitted" / student / name, alone / "submitted" / student / name)
     config = PyFileConfigLoader("nbgrader_config.py", path=str(alone)).load_config()
-    del config.Autograde
+    config.pop("Autograde", None)  # as a course without these plug-ins
     coursedir = CourseDirectory(config=config, assignment_id=name)
     run_step(GenerateAssignment, coursedir, config)
     run_step(Autograde, coursedir, config)
