@@ -625,6 +625,7 @@ def test_any_bytes_are_a_message_or_refused(packed):
         b'{"a":[' + b"[]," * 5_000_000 + b"[]]}",
         b'{"a":[' + b"0," * 8_000_000 + b"0]}",
         b'{"a":[' + b'"",' * 5_000_000 + b'""]}',
+        b'{"a":[' + b"[]," * 200 + b'""' * 5_000_000 + b"]}",
         b" " * (2**24 + 1),
     ],
     ids=lambda packed: repr(packed[:12]),
