@@ -4,10 +4,10 @@ PORT ?= 8888
 BROWSER ?= yes
 BIN := .venv/bin
 
-.PHONY: help lab test lint lessons exercises check grade bench record traces conformance pictures lock clean
+.PHONY: help lab test lint lessons exercises check grade bench bench-grading record traces conformance pictures lock clean
 
 help:  ## what can be made
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
 .venv/ready: requirements.lock pyproject.toml
 	@$(PYTHON) scripts/make_environment.py
@@ -37,6 +37,9 @@ grade: .venv/ready  ## autograde what lies in submitted/: make grade SET=ps04-he
 
 bench: .venv/ready  ## measure what is fast, beside what one would use instead
 	$(BIN)/python -m benchmarks
+
+bench-grading: .venv/ready  ## measure how fast a class is graded, beside nbgrader's own Autograde
+	$(BIN)/python -m benchmarks grading classes
 
 record: .venv/ready  ## record the measurements that lessons keep (on a quiet machine, five minutes)
 	for script in scripts/record_*.py; do $(BIN)/python $$script || exit 1; done

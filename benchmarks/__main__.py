@@ -1,7 +1,7 @@
 """Measure what should be fast, each beside what one would use instead, and print a table.
 
     python -m benchmarks [import | session | lab | widget | paint | play | model | replay |
-                          landscape | growth | lessons | tests ...]
+                          landscape | growth | grading | classes | lessons | tests ...]
 
 Without names everything is measured, which takes as long as the lessons and the tests together.
 Read the ratios: the times are those of one machine at one moment.
@@ -22,7 +22,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from benchmarks import memory_managers
+from benchmarks import grading, memory_managers
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -150,6 +150,8 @@ BENCHMARKS: dict[str, Callable[[], Iterator[Row]]] = {
     "replay": memory_managers.traces,
     "landscape": memory_managers.landscapes,
     "growth": memory_managers.growth,
+    "grading": grading.sixty,
+    "classes": grading.classes,
     "lessons": lessons,
     "tests": tests,
 }
