@@ -17,7 +17,12 @@ from pathlib import Path
 from typing import Any
 
 from course_lib.grading import jail
-from course_lib.grading.proxies import LearnerKernel, LearnerKernelError, LearnerTimeoutError
+from course_lib.grading.proxies import (
+    GivenUpError,
+    LearnerKernel,
+    LearnerKernelError,
+    LearnerTimeoutError,
+)
 from course_lib.grading.release import names_bound
 from course_lib.grading.shell import Shell, no_input, reseed
 from course_lib.grading.wire import Channel
@@ -51,6 +56,10 @@ def run(shell: Shell, report: int, channel: int, life: int) -> None:
         grader.send({"cell": number, **outcome})
     findings = [[finding.name, finding.says, finding.cell] for finding in learner.findings]
     grader.send({"findings": findings, "died": learner.dead is not None})
+
+
+class TestTimeoutError(GivenUpError):
+    """A cell of tests took too long."""
 
 
 class _Notebook:
@@ -94,12 +103,18 @@ class _Notebook:
             if output.get("name") == "stderr":
                 # nbgrader would take anything there for a failed test; a failed one has an error.
                 output["name"] = "stdout"
+        if not answer["ok"] and all(one["output_type"] != "error" for one in answer["outputs"]):
+            answer["outputs"].append(_error("FailedTest", "This test did not end as it should."))
         return {"outputs": answer["outputs"], "count": answer["count"]}
 
     def _trusted(self, source: str) -> dict[str, Any]:
+        names = self._shell.user_ns
+        before = dict(names)
         with _time_limit(self._job["cell_s"]):
             answer = self._shell.run(source, self._job["output_bytes"])
-        bound = names_bound(source)
+        # What the text does not show, such as ``from math import *``, the names themselves do.
+        bound = {name for name in names if name not in before or names[name] is not before[name]}
+        bound |= names_bound(source)
         self._ours |= bound - set(self._job["learner_names"])
         return answer
 
@@ -134,10 +149,10 @@ class _Notebook:
 
 @contextmanager
 def _time_limit(seconds: float) -> Iterator[None]:
-    """Raise TimeoutError in the main thread when the time is up."""
+    """Raise TestTimeoutError in the main thread when the time is up."""
 
     def give_up(*_):
-        raise TimeoutError(f"This test had not ended after {seconds:g} seconds.")
+        raise TestTimeoutError(f"This test had not ended after {seconds:g} seconds.")
 
     before = signal.signal(signal.SIGALRM, give_up)
     signal.setitimer(signal.ITIMER_REAL, seconds)
