@@ -45,9 +45,12 @@ _ETC = (
     "os-release",
     "ssl",
 )
-_PASSWD = f"learner:x:{_ID_INSIDE}:{_ID_INSIDE}::{SCRATCH}:/bin/sh\n"
-_GROUP = f"learner:x:{_ID_INSIDE}:\n"
-_HOSTS = "127.0.0.1 localhost grading\n"
+# Programs ask who runs them and what this host is called: Hadoop and Spark end if nobody knows.
+_ETC_INSIDE = {
+    "passwd": f"learner:x:{_ID_INSIDE}:{_ID_INSIDE}::{SCRATCH}:/bin/sh\n",
+    "group": f"learner:x:{_ID_INSIDE}:\n",
+    "hosts": "127.0.0.1 localhost grading\n",
+}
 
 _MIB = 1024 * 1024
 
@@ -85,8 +88,9 @@ class View:
 # The outer wall
 
 
-def command(view: View, program: Sequence[str]) -> list[str]:
-    """The command line that runs `program` behind the outer wall.
+def command(view: View, program: Sequence[str], folder: Path) -> list[str]:
+    """The command line that runs `program` behind the outer wall. Files that it needs for that are
+    written into `folder`, and have to stay there.
 
     Its file descriptors stay open. Raises JailUnavailableError without bubblewrap.
     """
@@ -119,7 +123,7 @@ def command(view: View, program: Sequence[str]) -> list[str]:
         "--unshare-cgroup-try",
         "--die-with-parent",
         "--new-session",
-        *_system(),
+        *_system(folder),
         *view_arguments,
         *("--dev", "/dev", "--dir", "/dev/shm", "--dir", SCRATCH),
         *("--perms", "1777", "--size", str(64 * _MIB), "--tmpfs", "/tmp"),
@@ -130,7 +134,7 @@ def command(view: View, program: Sequence[str]) -> list[str]:
     ]
 
 
-def _system() -> list[str]:
+def _system(folder: Path) -> list[str]:
     arguments = ["--ro-bind", "/usr", "/usr"]
     for name in ("bin", "sbin", "lib", "lib32", "lib64", "libx32"):
         path = Path("/", name)
@@ -138,9 +142,15 @@ def _system() -> list[str]:
             arguments += ["--symlink", os.readlink(path), str(path)]
         elif path.is_dir():
             arguments += ["--ro-bind", str(path), str(path)]
+    arguments += ["--perms", "0755", "--dir", "/etc"]  # or it is for its owner alone
     java = [path.name for path in Path("/etc").glob("java*")]
     for name in (*_ETC, *java):
         arguments += ["--ro-bind-try", f"/etc/{name}", f"/etc/{name}"]
+    for name, text in _ETC_INSIDE.items():
+        file = folder / name
+        file.write_text(text)
+        file.chmod(0o644)
+        arguments += ["--ro-bind", str(file), f"/etc/{name}"]
     return arguments
 
 

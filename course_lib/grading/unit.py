@@ -20,7 +20,7 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import nbformat
@@ -82,6 +82,18 @@ class Submission:
         for finding in self.findings:
             whole.update(f"\n{finding}".encode("utf-8", "surrogateescape"))
         return whole.hexdigest()
+
+    def files_with(self, release: Release) -> dict[str, bytes]:
+        """The files beside the notebook, with the release's own. Those that would be in the place
+        of one of these, or of its folder, are left out."""
+        own = release.files
+        folders = {str(folder) for path in own for folder in PurePosixPath(path).parents}
+        kept = {
+            path: content
+            for path, content in self.files.items()
+            if path not in folders and own.keys().isdisjoint(map(str, PurePosixPath(path).parents))
+        }
+        return {**kept, **own}
 
 
 @dataclass(frozen=True)
@@ -146,7 +158,7 @@ class Grader:
                 if cell.cell_type == "code":
                     cell.outputs = [_not_run("This submission could not be run.")]
         else:
-            found += self._run(notebook, submission.files)
+            found += self._run(notebook, submission.files_with(self.release))
         scores = {
             cell.metadata.nbgrader.grade_id: 0.0 if checked.refused else determine_grade(cell)[0]
             for cell in notebook.cells
@@ -173,7 +185,7 @@ class Grader:
     # Running
 
     def _run(self, notebook, files: Mapping[str, bytes]) -> list[Finding]:
-        """Run a notebook's cells, and put their outputs into it."""
+        """Run a notebook's cells beside these files, and put their outputs into it."""
         work = Path(tempfile.mkdtemp(dir=self._folder))
         run = _Run(self._template("trusted"), self._template(self._learners_role))
         try:
@@ -196,7 +208,7 @@ class Grader:
             "imports": self._imports,
             "learner_names": sorted(self.release.learner_names),
             "files": _in_base_64(self.release.files),
-            "learner_files": _in_base_64({**files, **self.release.files}),
+            "learner_files": _in_base_64(files),
             "folder": str(work / "tests"),
             "jail_folder": jail_folder,
             "cell_s": options.cell_s,
@@ -319,7 +331,7 @@ class _Template:
         program = [sys.executable, "-m", "course_lib.grading.template", self._role]
         program += [str(control.fileno()), str(self._number), limits, *modules]
         if self._role == "jailed":
-            program = jail.command(self._options.view, program)
+            program = jail.command(self._options.view, program, self._folder)
             # Beside the submission there is the template itself.
             self._group = jail.MemoryGroup.create(self._options.limits.memory_mib + 512)
             if self._group is not None:
