@@ -35,6 +35,7 @@ HALF_TESTS = """\
 assert half(4) == 2
 ### BEGIN HIDDEN TESTS
 assert half(8151) == 4075.5
+assert str(half(8151)) != "4075\\n"
 ### END HIDDEN TESTS"""
 
 
