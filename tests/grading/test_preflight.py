@@ -365,6 +365,21 @@ def test_another_problem_set(releases, sanitized):
     assert_sound(result, releases[PS04], sanitized)
 
 
+def test_a_few_texts_in_common_do_not_make_it_the_right_notebook(releases, sanitized):
+    release = releases[PS04]
+    locked = [cell for cell in given_out(release)["cells"] if "editable" in cell["metadata"]]
+    assert len(locked) == 9
+    for cell in locked:
+        cell["metadata"] = {}
+    few, most = (fly({"cells": locked[:number]}, release) for number in (4, 5))
+    assert names(few) == ["wrong-notebook"]
+    assert Counter(names(most)) == {"lost-metadata": 5, "missing-cell": 4, "missing-answer": 4}
+    for result in (few, most):
+        assert_sound(result, release, sanitized)
+    half = replace(release, cells=tuple(cell for cell in release.cells if cell.locked)[:8])
+    assert names(fly({"cells": locked[:4]}, half)) == ["wrong-notebook"]
+
+
 def test_a_release_without_managed_cells_takes_any_notebook(releases):
     release = replace(releases[PS04], cells=())
     document = {"cells": [{"cell_type": "code", "source": "1"}]}
@@ -400,6 +415,20 @@ def test_a_missing_test_is_put_behind_the_answer(releases, sanitized):
     assert [(one.name, one.cell) for one in result.findings] == [("missing-cell", "ps04-xmx-check")]
     assert sources(result.notebook)[place] == "def xmx_for(): ..."
     assert result.notebook.cells[place + 1].metadata.nbgrader.grade_id == "ps04-xmx-check"
+    assert_sound(result, release, sanitized)
+
+
+def test_a_missing_test_is_behind_its_answer_though_the_next_cell_is_not(releases, sanitized):
+    release = releases[PS04]
+    document = given_out(release)
+    document["cells"].remove(cell_named(document, "ps04-xmx-check"))
+    following = cell_named(document, "ps04-ui-text")
+    document["cells"].remove(following)
+    document["cells"].insert(0, following)
+    result = fly(document, release)
+    assert set(names(result)) == {"moved-cell", "missing-cell"}
+    order = [cell.metadata.nbgrader.grade_id for cell in result.notebook.cells]
+    assert order.index("ps04-xmx-check") == order.index("ps04-xmx") + 1
     assert_sound(result, release, sanitized)
 
 
@@ -452,6 +481,21 @@ def test_a_program_that_drops_all_metadata(releases, general_releases, sanitized
                 cell.source if cell.locked else "".join(raw["source"])
                 for raw, cell in zip(document["cells"], release.cells, strict=True)
             ]
+
+
+def test_an_answer_is_known_by_its_place_only_where_it_stands_alone(releases, sanitized):
+    release = releases[PS04]
+    document = given_out(release)
+    place = document["cells"].index(cell_named(document, "ps04-xmx"))
+    document["cells"][place] = {"cell_type": "code", "source": "mine = 1"}
+    alone = fly(document, release)
+    assert [(one.name, one.cell) for one in alone.findings] == [("lost-metadata", "ps04-xmx")]
+    assert alone.notebook.cells[place].metadata.nbgrader.grade_id == "ps04-xmx"
+    document["cells"].insert(place, {"cell_type": "code", "source": "mine = 2"})
+    one_of_two = fly(document, release)
+    assert [(one.name, one.cell) for one in one_of_two.findings] == [("missing-answer", "ps04-xmx")]
+    for result in (alone, one_of_two):
+        assert_sound(result, release, sanitized)
 
 
 def test_a_released_cell_whose_text_another_one_has_is_taken_once(releases):
