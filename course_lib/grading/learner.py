@@ -20,7 +20,7 @@ from typing import Any
 
 from course_lib.grading import codec
 from course_lib.grading.shell import Shell, no_input, reseed
-from course_lib.grading.wire import Channel, ClosedError
+from course_lib.grading.wire import LARGE, Channel, ClosedError
 
 _PRINTED_MOST = 20_000
 
@@ -35,7 +35,7 @@ def run(shell: Shell, descriptor: int) -> int:
     os.environ["NBGRADER_EXECUTION"] = "autograde"
     no_input()
     reseed()
-    kernel = Kernel(shell, Channel(descriptor))
+    kernel = Kernel(shell, Channel(descriptor, takes=LARGE))
     try:
         kernel.serve()
     except ClosedError:

@@ -11,7 +11,8 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from typing import Any
 
 from course_lib.grading import codec
@@ -20,6 +21,11 @@ from course_lib.grading.wire import Channel, ClosedError, ForgedError
 
 # How long a kernel may take to come back after an interrupt.
 _GRACE_S = 2.0
+
+# How many times the limit of a cell's outputs all cells of a notebook may have together.
+_CELLS_WORTH_OF_OUTPUT = 20
+_EACH_OUTPUT = 500  # bytes that an output takes in a notebook or page, whatever is in it
+_HIGHEST_COUNT = 1_000_000
 
 _END_OF_LOOP = (StopIteration, StopAsyncIteration)
 
@@ -63,7 +69,7 @@ class LearnerKernel:
         self._channel = channel
         self._life = life
         self._output_bytes = output_bytes
-        self._late = 0
+        self._notebook_left = _CELLS_WORTH_OF_OUTPUT * output_bytes
         self._one_at_a_time = threading.RLock()
         self._ours: list[Any] = []
 
@@ -77,14 +83,33 @@ class LearnerKernel:
         """Run one of the learner's cells: ``{"outputs", "ok", "count"}``, checked in form."""
         request = {"do": "execute", "source": source, "limit": self._output_bytes}
         answer = self._request(request, seconds)
-        if answer.get("cut") is True:
-            self.find("output-truncated", "A cell wrote more than is kept of it.")
         with self._forgery():
+            outputs = self._bounded(_output(one) for one in answer["outputs"])
+            if answer["cut"] is True:
+                self._outputs_cut()
             return {
-                "outputs": [_output(one) for one in answer["outputs"]],
+                "outputs": outputs,
                 "ok": answer["ok"] is True,
-                "count": int(answer["count"]),
+                "count": min(abs(int(answer["count"])), _HIGHEST_COUNT),
             }
+
+    def _bounded(self, outputs: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Those for which there is room: a kernel need not keep to the limit for a cell, and a
+        notebook can have thousands of these."""
+        left = min(2 * self._output_bytes, self._notebook_left)
+        kept = []
+        for output in outputs:
+            size = _EACH_OUTPUT + _size(output)
+            if size > left:
+                self._outputs_cut()
+                break
+            left -= size
+            self._notebook_left -= size
+            kept.append(output)
+        return kept
+
+    def _outputs_cut(self) -> None:
+        self.find("output-truncated", "A cell wrote more than is kept of it.")
 
     def names(self, wanted: list[str], ours: Mapping[str, Any]) -> dict[str, Any]:
         """Plain values, and stand-ins, for those of these names that the notebook has. `ours` are
@@ -227,10 +252,10 @@ class LearnerKernel:
     def _give_up(self, why: str) -> None:
         """Interrupt what runs; where that does not help, the kernel is ended."""
         self.find("call-timeout", why)
-        self._life.send(b"i")
         try:
+            self._life.send(b"i")
             self._answer(_GRACE_S)
-        except (TimeoutError, ClosedError, ForgedError):
+        except (OSError, ForgedError, LearnerKernelError):
             self._died("The kernel of this notebook did not stop when it was interrupted.")
 
     def _died(self, why: str) -> None:
@@ -241,12 +266,19 @@ class LearnerKernel:
     def forged(self, error: Exception) -> None:
         """End a kernel that sent what no kernel sends."""
         self.dead = "The kernel of this notebook broke off the conversation."
-        self.find("forged-reply", f"The kernel sent something malformed: {error}.")
+        self.find("forged-reply", f"The kernel sent something malformed: {str(error)[:300]}.")
+        self.end()
+
+    def too_late(self, why: str) -> None:
+        """End the kernel of a notebook that has used up its time."""
+        self.dead = why
+        self.find("not-finished", why)
         self.end()
 
     def end(self) -> None:
         """End the kernel, and everything in its jail."""
-        self._life.shutdown(socket.SHUT_WR)
+        with suppress(OSError):  # its warden may be gone, too
+            self._life.shutdown(socket.SHUT_WR)
 
     def find(self, name: str, says: str) -> None:
         """Note a finding, once."""
@@ -489,6 +521,14 @@ def watch_calls(answer: Any, closed: list[str], opened: list[str]) -> bool:
         return False
     kernel.watch = {"closed": closed, "open": opened}
     return True
+
+
+def _size(part: Any) -> int:
+    """Characters in all of a (checked) output's texts."""
+    if isinstance(part, str):
+        return len(part)
+    parts = part.values() if isinstance(part, dict) else part if isinstance(part, list) else ()
+    return sum(map(_size, parts))
 
 
 _PLAIN_TYPES = ("text/plain", "image/png", "image/jpeg")

@@ -12,6 +12,8 @@ from IPython.core.interactiveshell import InteractiveShell
 from traitlets import Type
 from traitlets.config import Config
 
+_EACH = 500  # bytes that an output takes in a notebook, whatever is in it
+
 _LONGEST_ERROR = 50_000  # characters
 
 _CUT = "\n… the rest of what this cell wrote was left out\n"
@@ -27,10 +29,12 @@ class Outputs:
 
     def write(self, stream: str, text: str) -> None:
         """Add to a stream, "stdout" or "stderr"."""
+        last = self.items[-1] if self.items else {}
+        if last.get("name") != stream:
+            self.left -= min(self.left, _EACH)
         text = self._take(text)
         if not text:
             return
-        last = self.items[-1] if self.items else {}
         if last.get("name") == stream:
             last["text"].append(text)
         else:
@@ -38,6 +42,7 @@ class Outputs:
 
     def add(self, output: dict[str, Any], size: int) -> None:
         """Add any other output, of about so many bytes."""
+        size += _EACH
         if size <= self.left:
             self.left -= size
             self.items.append(output)

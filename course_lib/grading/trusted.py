@@ -25,7 +25,10 @@ from course_lib.grading.proxies import (
 )
 from course_lib.grading.release import names_bound
 from course_lib.grading.shell import Shell, no_input, reseed
-from course_lib.grading.wire import Channel
+from course_lib.grading.wire import LARGE, Channel
+
+# For a test that begins when there is hardly any time left.
+_LEAST_S = 1.0
 
 _WORD = re.compile(r"[^\W\d]\w*")
 
@@ -37,7 +40,7 @@ def run(shell: Shell, report: int, channel: int, life: int) -> None:
     """
     jail.die_with_parent()
     os.setsid()
-    grader = Channel(report)
+    grader = Channel(report, sends=LARGE, takes=LARGE)
     grader.send({"pid": os.getpid()})
     job = grader.receive()
     os.chdir(job["folder"])
@@ -49,7 +52,10 @@ def run(shell: Shell, report: int, channel: int, life: int) -> None:
     no_input()
     reseed()
     learner = LearnerKernel(
-        Channel(channel), socket.socket(fileno=life), job["call_s"], job["output_bytes"]
+        Channel(channel, sends=LARGE),
+        socket.socket(fileno=life),
+        job["call_s"],
+        job["output_bytes"],
     )
     notebook = _Notebook(shell, learner, job)
     for number, outcome in notebook.run():
@@ -110,7 +116,7 @@ class _Notebook:
     def _trusted(self, source: str) -> dict[str, Any]:
         names = self._shell.user_ns
         before = dict(names)
-        with _time_limit(self._job["cell_s"]):
+        with _time_limit(min(self._job["cell_s"], max(self._seconds_left(), _LEAST_S))):
             answer = self._shell.run(source, self._job["output_bytes"])
         # What the text does not show, such as ``from math import *``, the names themselves do.
         bound = {name for name in names if name not in before or names[name] is not before[name]}
@@ -121,6 +127,7 @@ class _Notebook:
     def _bring_names(self, source: str) -> None:
         """Let the tests have what the learner's notebook has under the names that their text
         mentions, within strings too: ``check("ps01/share")``."""
+        self._seconds_left()
         self._tests_text += source
         wanted = sorted(set(_WORD.findall(self._tests_text)) - self._ours)
         names = self._shell.user_ns
@@ -134,12 +141,17 @@ class _Notebook:
         names.update(found)
         self._theirs = set(found)
 
-    def _execute(self, source: str) -> dict[str, Any]:
+    def _seconds_left(self) -> float:
+        """Until the notebook as a whole has taken too long; its kernel ends then."""
         left = self._deadline - time.monotonic()
+        if left <= 0 and not self._learner.dead:
+            seconds = self._job["notebook_s"]
+            self._learner.too_late(f"The notebook had not ended after {seconds:g} seconds.")
+        return left
+
+    def _execute(self, source: str) -> dict[str, Any]:
+        left = self._seconds_left()
         try:
-            if left <= 0:
-                self._learner.find("not-finished", "The notebook as a whole took too long.")
-                raise LearnerTimeoutError("the notebook as a whole took too long")
             return self._learner.execute(source, min(left, self._job["cell_s"]))
         except LearnerTimeoutError as error:
             return {"outputs": [_error("CellTimeoutError", f"This cell {error}.")], "count": None}

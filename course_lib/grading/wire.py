@@ -11,9 +11,14 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from course_lib.grading.codec import CodecError, pack, unpack
+from course_lib.grading.codec import CodecError, Limits, pack, unpack
+from course_lib.units import MIB
 
 _LENGTH = struct.Struct("!I")
+
+ORDINARY = Limits()
+LARGE = Limits(max_bytes=256 * MIB)
+"""Of messages from the grader's side, which carry whole notebooks, and files in base 64."""
 
 # A thread that waits in one call of the operating system cannot be given up on: so it looks up.
 _SLICE_S = 0.05
@@ -28,12 +33,12 @@ class ForgedError(ValueError):
 
 
 class Channel:
-    """One end of a connection. `most` is the largest message that is taken, in bytes."""
+    """One end of a connection. `sends` and `takes` bound the messages in both directions."""
 
-    def __init__(self, descriptor: int, most: int = 64 << 20):
+    def __init__(self, descriptor: int, sends: Limits = ORDINARY, takes: Limits = ORDINARY):
         self._socket = socket.socket(fileno=descriptor)
         self._socket.setblocking(False)
-        self._most = most
+        self._sends, self._takes = sends, takes
         self._arrived = bytearray()
 
     def fileno(self) -> int:
@@ -42,7 +47,7 @@ class Channel:
 
     def send(self, message: Mapping[str, Any], seconds: float | None = None) -> None:
         """Send, within so many seconds. Raises TimeoutError, ClosedError, CodecError."""
-        data = pack(message)
+        data = pack(message, self._sends)
         left = memoryview(_LENGTH.pack(len(data)) + data)
         deadline = _deadline(seconds)
         while left:
@@ -79,15 +84,16 @@ class Channel:
         if len(self._arrived) < _LENGTH.size:
             return None
         (length,) = _LENGTH.unpack_from(self._arrived)
-        if length > self._most:
-            raise ForgedError(f"a message of {length} bytes, where {self._most} are the most")
+        most = self._takes.max_bytes
+        if length > most:
+            raise ForgedError(f"a message of {length} bytes, where {most} are the most")
         end = _LENGTH.size + length
         if len(self._arrived) < end:
             return None
         data = bytes(self._arrived[_LENGTH.size : end])
         del self._arrived[:end]
         try:
-            return unpack(data)
+            return unpack(data, self._takes)
         except CodecError as error:
             raise ForgedError(str(error)) from error
 
