@@ -10,6 +10,7 @@ import base64
 import hashlib
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -30,7 +31,7 @@ from course_lib.grading import findings, jail
 from course_lib.grading.findings import Finding
 from course_lib.grading.preflight import preflight
 from course_lib.grading.release import Release
-from course_lib.grading.wire import Channel, ClosedError
+from course_lib.grading.wire import LARGE, Channel, ClosedError
 
 # How long a process may take to come up, or to answer beyond the limits it was given.
 _START_S = 60
@@ -160,7 +161,7 @@ class Grader:
         else:
             found += self._run(notebook, submission.files_with(self.release))
         scores = {
-            cell.metadata.nbgrader.grade_id: 0.0 if checked.refused else determine_grade(cell)[0]
+            cell.metadata.nbgrader.grade_id: 0.0 if checked.refused else _points(cell)
             for cell in notebook.cells
             if is_grade(cell)
         }
@@ -179,6 +180,8 @@ class Grader:
         if found:
             notebook.cells.insert(0, _report(found))
         text = nbformat.writes(notebook, version=4)
+        # Learners' code can print halves of characters, which no file can hold.
+        text = text.encode("utf-8", "replace").decode()
         name = self.release.notebook
         return Row(submission.student, name, text, scores, found, seconds)
 
@@ -249,7 +252,7 @@ class _Run:
         tests_end, learners_end = socket.socketpair()
         self._life, wardens_end = socket.socketpair()
         self._learners = learners
-        self._report = Channel(ours.detach())
+        self._report = Channel(ours.detach(), sends=LARGE, takes=LARGE)
         self._pid: int | None = None
         self._exceeded_before = learners.times_exceeded()
         learners.fork([learners_end.fileno(), wardens_end.fileno()])
@@ -260,7 +263,8 @@ class _Run:
     def go(self, job: Mapping[str, Any], cells: Sequence) -> list[Finding]:
         """Have the job done. What each cell gives is kept as it comes, so that a kernel which ends
         early costs only what comes after."""
-        patience = job["cell_s"] + _PATIENCE_S
+        # Before a test, names are asked for; a given cell runs on both sides.
+        patience = job["call_s"] + 2 * job["cell_s"] + _PATIENCE_S
         waiting = {number for number, cell in enumerate(job["cells"]) if cell["kind"] != "text"}
         found: list[Finding] = []
         died = False
@@ -298,8 +302,9 @@ class _Run:
             self._life.shutdown(socket.SHUT_WR)
         self._life.settimeout(_PATIENCE_S)
         data = b""
-        while arrived := self._life.recv(1 << 16):
-            data += arrived
+        with suppress(OSError):  # the warden has been ended, for want of memory: it says nothing
+            while arrived := self._life.recv(1 << 16):
+                data += arrived
         how = json.loads(data) if data else {}
         found = []
         if how.get("excess") or self._learners.times_exceeded() > self._exceeded_before:
@@ -447,8 +452,17 @@ def _import_statements(text: str) -> list[ast.Import | ast.ImportFrom]:
     return [one for one in tree.body if isinstance(one, ast.Import | ast.ImportFrom)]
 
 
+def _points(cell) -> float | None:
+    """What nbgrader makes of a graded cell's outputs."""
+    try:
+        return determine_grade(cell)[0]
+    except (KeyError, ValueError) as error:  # a result that is empty, or more than there is to earn
+        cell.outputs = [_error_output("InvalidPoints", f"The test's result is no points: {error}.")]
+        return 0.0
+
+
 def _report(found: Iterable[Finding]):
-    lines = [f"- **{finding.name}**: {finding.says}" for finding in found]
+    lines = [f"- **{finding.name}**: {_as_text(finding.says)}" for finding in found]
     text = "\n".join(["**What grading found**", "", *lines])
     cell = nbformat.v4.new_markdown_cell(text)
     cell.metadata["grading"] = "report"
@@ -456,10 +470,17 @@ def _report(found: Iterable[Finding]):
     return cell
 
 
+def _as_text(says: str) -> str:
+    """Markdown for a sentence that quotes what a learner wrote: no markup, no script."""
+    return re.sub(r"[^\w\s.,;:()/-]", lambda found: f"&#{ord(found[0])};", says)
+
+
 def _not_run(says: str):
-    return nbformat.v4.new_output(
-        "error", ename="NotRun", evalue=says, traceback=[f"NotRun: {says}"]
-    )
+    return _error_output("NotRun", says)
+
+
+def _error_output(name: str, says: str):
+    return nbformat.v4.new_output("error", ename=name, evalue=says, traceback=[f"{name}: {says}"])
 
 
 def _in_base_64(files: Mapping[str, bytes]) -> dict[str, str]:
