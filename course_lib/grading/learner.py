@@ -13,7 +13,7 @@ import sys
 import threading
 import traceback
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
 from pathlib import Path
 from types import FrameType, ModuleType
 from typing import Any
@@ -23,6 +23,9 @@ from course_lib.grading.shell import Shell, no_input, reseed
 from course_lib.grading.wire import LARGE, Channel, ClosedError
 
 _PRINTED_MOST = 20_000
+
+# What an answer to a call tells beside its value or error.
+_NOTHING: dict[str, Any] = {"changed": {}, "printed": "", "called": None}
 
 
 def run(shell: Shell, descriptor: int) -> int:
@@ -55,8 +58,11 @@ class Kernel:
         """Answer requests, one after the other. Raises ClosedError when there are no more."""
         while True:
             request = self.channel.receive()
-            answer = getattr(self, "do_" + request.pop("do"))
-            self.channel.send(answer(**request))
+            answer = getattr(self, "do_" + request.pop("do"))(**request)
+            try:
+                self.channel.send(answer)
+            except codec.CodecError as error:  # as text it has become larger than a message may be
+                self.channel.send(_NOTHING | {"error": codec.encode_exception(error)})
 
     # Requests
 
@@ -142,7 +148,7 @@ class Kernel:
         self, function: Callable, arguments, keywords, watch, limit: int, open_classes=()
     ) -> dict:
         printed = io.StringIO()
-        answer: dict[str, Any] = {}
+        answer: dict[str, Any] = dict(_NOTHING)
         given = self.decode(arguments)
         before = [codec.encode(one, self.refer) for one in given]
         watcher = _Watch(watch, open_classes) if watch else None
@@ -159,16 +165,21 @@ class Kernel:
                     value.close()  # or Python complains that nobody awaited it
             answer["value"] = codec.encode(value, self.refer)
         except BaseException as error:
-            answer["error"] = codec.encode_exception(error)
-            answer["where"] = _place(error)
-        answer["changed"] = {
-            str(i): now
-            for i, (one, old) in enumerate(zip(given, before, strict=True))
-            if (now := codec.encode(one, self.refer)) != old
-        }
+            answer["error"] = codec.encode_exception(error, _place(error))
+        answer["changed"] = self._changed(given, before)
         answer["printed"] = printed.getvalue()[: min(limit, _PRINTED_MOST)]
         answer["called"] = watcher.called if watcher else None
         return answer
+
+    def _changed(self, given: list[Any], before: list[Any]) -> dict[str, Any]:
+        """The arguments that a call has changed in place, by position."""
+        changed = {}
+        for i, (one, old) in enumerate(zip(given, before, strict=True)):
+            with suppress(codec.CodecError):  # it holds now what cannot be passed
+                now = codec.encode(one, self.refer)
+                if now != old:
+                    changed[str(i)] = now
+        return changed
 
     def call_back(self, **request) -> Any:
         """Ask the trusted side for something while it waits for an answer."""

@@ -180,7 +180,6 @@ class LearnerKernel:
             if "error" not in answer:
                 return self.decode(answer["value"])
             error = codec.decode_exception(answer["error"])
-            error.where = str(answer.get("where", ""))[:300]
         if isinstance(error, _END_OF_LOOP) and not may_end_loop:
             # It would end a loop of the test's, such as that in ``all(map(is_right, cases))``.
             raise RuntimeError(f"the learner's code raised {type(error).__name__}") from error

@@ -166,7 +166,6 @@ def _first_process(run, shell, limits: jail.Limits, channel: int) -> int:
     jail.furnish(limits)
     kernel = os.fork()
     if kernel == 0:
-        os.nice(10)  # the machine stays fit for use
         _become(run, shell, channel)
     os.close(channel)
     signal.signal(signal.SIGINT, lambda *_: os.kill(kernel, signal.SIGINT))

@@ -21,6 +21,7 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
+from importlib.util import find_spec
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -138,6 +139,12 @@ class Grader:
 
     def __exit__(self, *_) -> None:
         self.close()
+
+    def start(self) -> None:
+        """Start what learners' kernels come from, ahead of the first submission.
+
+        Raises GradingError and JailUnavailableError."""
+        self._template(self._learners_role)
 
     def close(self) -> None:
         """End every process that was started for this, and remove its folder."""
@@ -419,8 +426,9 @@ def _environment(role: str) -> dict[str, str]:
 
 
 def modules_of(release: Release, *, tests: bool) -> list[str]:
-    """The modules that a release's cells import at top level, those of its tests too or not."""
-    modules: dict[str, None] = {}
+    """The modules that a release's cells import at top level, those of its tests too or not; and
+    NumPy if there is one, whose arrays pass between kernels only where it is loaded."""
+    modules: dict[str, None] = {"numpy": None} if find_spec("numpy") else {}
     for cell in release.cells:
         text = cell.source if tests else cell.released
         if cell.cell_type == "code" and (tests or not cell.grade):
