@@ -22,3 +22,20 @@ c.Execute.timeout = 300
 c.Execute.extra_arguments = ["--log-level=ERROR"]
 
 c.CsvExportPlugin.to = "grades.csv"
+
+# nbgrader's command and formgrader's Autograde button grade in the jail too,
+c.Autograde.exporter_class = "course_lib.grading.nbgrader_plugs.MendedNotebookExporter"
+c.Autograde.autograde_preprocessors = [
+    "course_lib.grading.nbgrader_plugs.ExecuteInJail",
+    "nbgrader.preprocessors.LimitOutput",
+    "nbgrader.preprocessors.SaveAutoGrades",
+    "nbgrader.preprocessors.AssignLatePenalties",
+    "nbgrader.preprocessors.CheckCellMetadata",
+]
+# and their feedback pages hide the tests.
+c.GenerateFeedback.preprocessors = [
+    "course_lib.grading.feedback.HideTests",
+    "course_lib.grading.feedback.GetGradesAtOnce",
+    "nbconvert.preprocessors.CSSHTMLHeaderPreprocessor",
+]
+c.GenerateFeedback.exporter_class = "course_lib.grading.feedback.FeedbackPage"

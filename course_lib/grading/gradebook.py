@@ -72,15 +72,21 @@ def write_autograded(
     folder.parent.mkdir(parents=True, exist_ok=True)
     new = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
     new.chmod(0o755)
-    contents = {**files, **{f"{row.notebook}.ipynb": row.text.encode() for row in rows}}
-    for name, content in contents.items():
-        file = new / name
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_bytes(content)
-        file.chmod(permissions)
+    notebooks = {f"{row.notebook}.ipynb": row.text.encode() for row in rows}
+    write_files(new, {**files, **notebooks}, permissions)
     if folder.exists():
         shutil.rmtree(folder)
     os.replace(new, folder)
+
+
+def write_files(folder: Path, files: Mapping[str, bytes], permissions: int = 0o444) -> None:
+    """Write files, named by their paths in the folder, over what is there under these names."""
+    for path, content in files.items():
+        file = folder / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.unlink(missing_ok=True)
+        file.write_bytes(content)
+        file.chmod(permissions)
 
 
 def remove_unfinished(parent: Path, assignment: str) -> None:

@@ -1,6 +1,7 @@
 """A whole class: every submission of an assignment graded, by several workers and one writer."""
 
 import glob
+import os
 import re
 import sys
 import time
@@ -9,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
+from datetime import datetime
 from itertools import islice
 from pathlib import Path
 from queue import SimpleQueue
@@ -16,6 +18,7 @@ from typing import Any
 
 from nbgrader.api import Gradebook
 from nbgrader.coursedir import CourseDirectory
+from nbgrader.utils import parse_utc
 from sqlalchemy.exc import SAWarning
 
 from course_lib.grading import gradebook as books
@@ -99,7 +102,7 @@ def grade_class(
     assignment = coursedir.assignment_id
     # About how nbgrader uses its database, which is none of ours to mend.
     warnings.filterwarnings("ignore", category=SAWarning)
-    students = _students(coursedir)
+    students = students_of(coursedir)
     if not students:
         place = coursedir.format_path(coursedir.submitted_directory, "<student>", assignment)
         raise NothingToGradeError(f"nothing to grade: there is no {place}/{assignment}.ipynb")
@@ -110,7 +113,7 @@ def grade_class(
         ExitStack() as stack,
     ):
         known = set() if force else books.recorded(gradebook, assignment)
-        submissions = _Submissions(coursedir, releases)
+        submissions = Submissions(coursedir, releases)
         waiting = []
         for student in students:
             books.remove_unfinished(submissions.autograded(student).parent, assignment)
@@ -123,7 +126,7 @@ def grade_class(
         stack.callback(results.close)
         state = Progress(total=len(waiting))
         for graded in results:
-            timestamp = coursedir.get_existing_timestamp(str(submissions.folder(graded.student)))
+            timestamp = handed_in_at(submissions.folder(graded.student))
             books.record(
                 gradebook, assignment, graded.student, graded.rows, timestamp, coursedir.config
             )
@@ -137,7 +140,7 @@ def grade_class(
     return summary
 
 
-def _students(coursedir: CourseDirectory) -> list[str]:
+def students_of(coursedir: CourseDirectory) -> list[str]:
     """Who has a folder for the assignment in the submitted folder."""
     directory, assignment = coursedir.submitted_directory, coursedir.assignment_id
     found = glob.glob(coursedir.format_path(directory, "*", assignment))
@@ -145,18 +148,20 @@ def _students(coursedir: CourseDirectory) -> list[str]:
     return sorted(match["student"] for path in found if (match := name.fullmatch(path)))
 
 
-class _Submissions:
-    """A class's submissions as files."""
+class Submissions:
+    """A class's submissions of an assignment, as files."""
 
     def __init__(self, coursedir: CourseDirectory, releases: Mapping[str, Release]):
         self._coursedir = coursedir
         self._releases = releases
 
     def folder(self, student: str) -> Path:
+        """Where a student's submission is."""
         directory = self._coursedir.submitted_directory
         return Path(self._coursedir.format_path(directory, student, self._coursedir.assignment_id))
 
     def autograded(self, student: str) -> Path:
+        """Where it is to be when it is graded."""
         directory = self._coursedir.autograded_directory
         return Path(self._coursedir.format_path(directory, student, self._coursedir.assignment_id))
 
@@ -185,12 +190,25 @@ class _Submissions:
         return True
 
 
+def handed_in_at(folder: Path) -> datetime | None:
+    """What nbgrader has noted in a submission's folder as its time; None where it says none.
+
+    What lies there may have come with the submission, and be anything.
+    """
+    try:
+        note = os.open(folder / "timestamp.txt", os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+        with open(note, "rb") as file:
+            return parse_utc(file.read(100).decode().strip() or None)
+    except (OSError, ValueError, OverflowError):
+        return None
+
+
 def grade_student(graders: Mapping[str, Grader], submissions: Mapping[str, Submission]) -> Graded:
     """Grade all notebooks that a student handed in."""
     rows = tuple(graders[name].grade(submission) for name, submission in submissions.items())
     first = next(iter(submissions.values()))
     release = graders[next(iter(submissions))].release
-    return Graded(first.student, rows, {**first.files, **release.files})
+    return Graded(first.student, rows, first.files_with(release))
 
 
 def _in_threads(releases, options, submissions, students, workers, _master) -> Iterator[Graded]:
