@@ -209,21 +209,29 @@ def names_bound(text: str) -> frozenset[str]:
     Magics may be among the code. Text that is no Python, as when its solution was taken out, binds
     nothing.
     """
+    visitor = _Bindings()
+    visitor.visit(_parsed(text))
+    return frozenset(visitor.names)
+
+
+def names_used(text: str) -> frozenset[str]:
+    """All names in a cell's code, but no words in its strings and comments."""
+    return frozenset(node.id for node in ast.walk(_parsed(text)) if isinstance(node, ast.Name))
+
+
+def _parsed(text: str) -> ast.Module:
     from IPython.core.inputtransformer2 import TransformerManager
 
     first, _, body = text.partition("\n")
     if first.startswith("%%"):  # %%time and its like run the rest as Python
         text = body
     try:
-        tree = ast.parse(text)
+        return ast.parse(text)
     except (SyntaxError, ValueError):
         try:
-            tree = ast.parse(TransformerManager().transform_cell(text))
+            return ast.parse(TransformerManager().transform_cell(text))
         except (SyntaxError, ValueError):
-            return frozenset()
-    visitor = _Bindings()
-    visitor.visit(tree)
-    return frozenset(visitor.names)
+            return ast.Module(body=[], type_ignores=[])
 
 
 class _Bindings(ast.NodeVisitor):

@@ -23,7 +23,7 @@ from course_lib.grading.proxies import (
     LearnerKernelError,
     LearnerTimeoutError,
 )
-from course_lib.grading.release import names_bound
+from course_lib.grading.release import names_bound, names_used
 from course_lib.grading.shell import Shell, no_input, reseed
 from course_lib.grading.wire import LARGE, Channel
 
@@ -83,7 +83,7 @@ class _Notebook:
         self._deadline = time.monotonic() + job["notebook_s"]
         self._ours = set(vars(builtins)) | set(shell.user_ns) - {"__name__"}
         self._ours -= set(job["learner_names"])
-        self._tests_text = ""
+        self._mentioned: set[str] = set()
         self._theirs: set[str] = set()
 
     def run(self) -> Iterator[tuple[int, dict[str, Any]]]:
@@ -94,17 +94,17 @@ class _Notebook:
             self._learner.enter(self._job["jail_folder"], self._job["learner_files"])
         for number, cell in enumerate(self._job["cells"]):
             if cell["kind"] == "test":
-                yield number, self._test(cell["source"])
+                yield number, self._test(cell)
             elif cell["kind"] == "given":
-                self._bring_names(cell["source"])
+                self._bring_names(cell)
                 self._trusted(cell["source"])
-                yield number, self._execute(cell["source"])
+                yield number, self._execute(cell["released"])
             elif cell["kind"] == "learner":
                 yield number, self._execute(cell["source"])
 
-    def _test(self, source: str) -> dict[str, Any]:
-        self._bring_names(source)
-        answer = self._trusted(source)
+    def _test(self, cell: Mapping[str, str]) -> dict[str, Any]:
+        self._bring_names(cell)
+        answer = self._trusted(cell["source"])
         for output in answer["outputs"]:
             if output.get("name") == "stderr":
                 # nbgrader would take anything there for a failed test; a failed one has an error.
@@ -124,12 +124,16 @@ class _Notebook:
         self._ours |= bound - set(self._job["learner_names"])
         return answer
 
-    def _bring_names(self, source: str) -> None:
-        """Let the tests have what the learner's notebook has under the names that their text
-        mentions, within strings too: ``check("ps01/share")``."""
+    def _bring_names(self, cell: Mapping[str, str]) -> None:
+        """Let the tests have what the learner's notebook has under the names that they mention, in
+        what learners can read of them within strings too: ``check("ps01/share")``.
+
+        The learner's kernel is told these names. It must not learn the words of hidden tests:
+        ``assert capital("France") == "Paris"``.
+        """
         self._seconds_left()
-        self._tests_text += source
-        wanted = sorted(set(_WORD.findall(self._tests_text)) - self._ours)
+        self._mentioned |= names_used(cell["source"]) | set(_WORD.findall(cell["released"]))
+        wanted = sorted(self._mentioned - self._ours)
         names = self._shell.user_ns
         ours = {name: names[name] for name in self._ours if name in names}
         try:

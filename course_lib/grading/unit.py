@@ -229,11 +229,12 @@ class Grader:
 
     def _cell(self, cell) -> dict[str, str]:
         if cell.cell_type != "code" or not cell.source.strip():
-            return {"kind": "text", "source": ""}
+            return {"kind": "text"}
         released = self.release.managed.get(cell.metadata.get("nbgrader", {}).get("grade_id"))
         if released is None or not released.runs_trusted:
             return {"kind": "learner", "source": cell.source}
-        return {"kind": "test" if released.grade else "given", "source": cell.source}
+        kind = "test" if released.grade else "given"
+        return {"kind": kind, "source": cell.source, "released": released.released}
 
     @property
     def _learners_role(self) -> str:
