@@ -178,6 +178,20 @@ def _jvm() -> list[Finding]:
     return [Finding("JVM", f"starts and ends in {time.perf_counter() - start:.1f} s")]
 
 
+def _jail() -> list[Finding]:
+    try:
+        from course_lib.grading.jail import JailUnavailableError
+        from course_lib.grading.unit import try_jail
+    except ImportError:
+        return []  # said where the packages are
+    try:
+        try_jail()
+    except JailUnavailableError as error:
+        advice = "only who grades a class needs one: install bubblewrap, see docs/teaching.md"
+        return [Finding("jail", str(error).splitlines()[-1], False, False, advice)]
+    return [Finding("jail", "learners' code can be graded in one")]
+
+
 _LOOKS: tuple[Callable[[], list[Finding]], ...] = (
     _python,
     _java,
@@ -185,4 +199,5 @@ _LOOKS: tuple[Callable[[], list[Finding]], ...] = (
     _machine,
     _loopback,
     _jvm,
+    _jail,
 )

