@@ -155,6 +155,11 @@ class Shell(InteractiveShell):
         shell.outputs = Outputs(0)
         return shell
 
+    def warm_up(self) -> None:
+        """Run a cell, and forget it: what IPython does for the first one only is done then."""
+        self.run("pass", 0)
+        self.reset()
+
     def enable_gui(self, gui=None) -> None:
         """Pictures go into the notebook; there is no window to open."""
 

@@ -7,6 +7,7 @@ of a socket from which orders come; `NUMBER` tells workers apart; `LIMITS` are t
 closes the control socket, so nothing that a learner's code does can reach the template.
 """
 
+import gc
 import importlib
 import json
 import os
@@ -31,11 +32,15 @@ def main(role: str, control: socket.socket, number: int, limits: jail.Limits, mo
     from course_lib.grading import learner, trusted
     from course_lib.grading.shell import Shell
 
+    shell = Shell.make()
     for module in modules:
         _preload(module, control)
-    shell = Shell.make()
+    shell.warm_up()
     if jailed:
         _rehearse(limits)
+    # A kernel that looks for garbage would otherwise write to, and so copy, everything in here.
+    gc.collect()
+    gc.freeze()
     control.sendall(b'{"ready": true}')
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for kernels here
     while True:
@@ -147,18 +152,21 @@ def _watch(first: int, lines: socket.socket, memory_mib: int | None, proc_before
     poll = select.poll()
     poll.register(ended, select.POLLIN)
     poll.register(lines, select.POLLIN)
-    while os.waitid(os.P_PID, first, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
-        ready = {number for number, _ in poll.poll(None if memory_mib is None else _LOOK_MS)}
-        if lines.fileno() in ready:
-            if not lines.recv(1):
-                return 0
-            os.kill(first, signal.SIGINT)
-        # This process shares the jail's mounts: its /proc shows the jail once that is furnished.
-        if memory_mib is not None and os.stat("/proc").st_dev != proc_before:
-            used = jail.memory_used()
-            if used > memory_mib * 1024 * 1024:
-                return used
-    return 0
+    try:
+        while os.waitid(os.P_PID, first, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
+            ready = {number for number, _ in poll.poll(None if memory_mib is None else _LOOK_MS)}
+            if lines.fileno() in ready:
+                if not lines.recv(1):
+                    return 0
+                os.kill(first, signal.SIGINT)
+            # This process shares the jail's mounts: its /proc shows the jail once it is furnished.
+            if memory_mib is not None and os.stat("/proc").st_dev != proc_before:
+                used = jail.memory_used()
+                if used > memory_mib * 1024 * 1024:
+                    return used
+        return 0
+    finally:
+        signal.set_wakeup_fd(-1)  # what it wrote to is closed now
 
 
 def _first_process(run, shell, limits: jail.Limits, channel: int) -> int:
