@@ -1,9 +1,15 @@
-"""What several tests share: Spark's own classes to compare with, and the comparison itself."""
+"""What several tests share: Spark's own classes to compare with, the comparison itself, and whether
+this machine can jail learners' code."""
+
+import os
+from functools import cache
 
 import pytest
 from beside_spark import compared
 from hypothesis import settings
 
+from course_lib.grading.jail import JailUnavailableError
+from course_lib.grading.unit import try_jail
 from course_lib.spark import MemoryOracle, Oracle, SparkRefusal
 
 # The same examples each time, so that CI says the same twice; --hypothesis-profile=thorough looks
@@ -19,6 +25,22 @@ settings.register_profile(
     "thorough", settings.get_profile("quick"), max_examples=1000, derandomize=False
 )
 settings.load_profile("quick")
+
+
+def pytest_runtest_setup(item):
+    """Where no jail can be had, tests that need one say so and are skipped; in CI they fail."""
+    if item.get_closest_marker("jail") and (missing := _missing_jail()):
+        if os.environ.get("CI"):
+            pytest.fail(missing)
+        pytest.skip(missing)
+
+
+@cache
+def _missing_jail() -> str | None:
+    try:
+        try_jail()
+    except JailUnavailableError as error:
+        return str(error)
 
 
 @pytest.fixture(scope="session")

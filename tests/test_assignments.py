@@ -134,6 +134,7 @@ def test_grading_nothing_says_where_answers_belong(course, monkeypatch, capsys):
     assert f"submitted/<student>/{PS04}/{PS04}.ipynb" in capsys.readouterr().out
 
 
+@pytest.mark.jail
 def test_a_submission_that_is_no_notebook_does_not_stop_the_others(course, monkeypatch, capsys):
     for student in ("anna", "zoe"):
         shutil.copytree(course / "exercises" / PS04, course / "submitted" / student / PS04)
@@ -193,6 +194,7 @@ def test_without_a_jail_grading_refuses_unless_told_not_to(course, monkeypatch, 
     assert [row["findings"] for row in grades(course)] == ["unsandboxed"]
 
 
+@pytest.mark.jail
 def test_another_course_is_graded_where_it_lies(course, monkeypatch, capsys, tmp_path_factory):
     shutil.copytree(course / "exercises" / PS04, course / "submitted" / "zoe" / PS04)
     elsewhere = tmp_path_factory.mktemp("elsewhere")

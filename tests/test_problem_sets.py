@@ -147,6 +147,7 @@ def feedback_page(root, name, student):
     return (root / "feedback" / student / name / f"{name}.html").read_text()
 
 
+@pytest.mark.jail
 def test_a_complete_submission_has_full_marks(graded):
     root, name, grades = graded
     assert grades["complete"].points == grades["complete"].max_points > 0
@@ -156,6 +157,7 @@ def test_a_complete_submission_has_full_marks(graded):
         assert f"{task.title}: right ({task.points:g} of {task.points:g} points)" in page
 
 
+@pytest.mark.jail
 def test_an_untouched_submission_has_no_points_and_shows_no_traceback(graded):
     root, name, grades = graded
     assert grades["untouched"].points == 0
@@ -189,6 +191,7 @@ def points(db_url, name, students):
         }
 
 
+@pytest.mark.jail
 def test_the_points_are_those_that_nbgrader_by_itself_gives(graded, tmp_path):
     root, name, _ = graded
     students = ["complete", "untouched", "misconceptions-0"]
@@ -196,6 +199,7 @@ def test_the_points_are_those_that_nbgrader_by_itself_gives(graded, tmp_path):
     assert points(f"sqlite:///{root}/gradebook.db", name, students) == alone
 
 
+@pytest.mark.jail
 def test_no_submission_ends_a_cell_with_an_error_or_writes_to_stderr(graded):
     root, name, grades = graded
     for student in grades:
@@ -205,6 +209,7 @@ def test_no_submission_ends_a_cell_with_an_error_or_writes_to_stderr(graded):
                 assert output.get("name") != "stderr", (student, output)
 
 
+@pytest.mark.jail
 def test_each_misconception_costs_its_points_and_is_named_in_the_feedback(graded):
     root, name, grades = graded
     for number, student in enumerate(submissions(name)):
@@ -223,6 +228,7 @@ def test_each_misconception_costs_its_points_and_is_named_in_the_feedback(graded
         assert grades[student].points < grades[student].max_points
 
 
+@pytest.mark.jail
 def test_the_grades_are_exported(graded):
     root, name, grades = graded
     with (root / "grades.csv").open() as file:
