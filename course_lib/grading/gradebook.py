@@ -4,7 +4,8 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import nbformat
@@ -15,27 +16,46 @@ from nbgrader.utils import compute_checksum, is_solution, is_task
 from course_lib.grading.unit import Row
 
 
+@contextmanager
+def one_transaction(gradebook: Gradebook) -> Iterator[None]:
+    """Whatever nbgrader commits meanwhile goes to the disk at the end, all of it or nothing.
+
+    Nobody else can write to the database until then: it should not take long.
+    """
+    with gradebook.engine.begin() as connection:
+        gradebook.db.remove()
+        gradebook.db.configure(
+            bind=connection, join_transaction_mode="rollback_only", expire_on_commit=False
+        )
+        try:
+            yield
+        finally:
+            gradebook.db.remove()
+            gradebook.db.configure(bind=gradebook.engine)
+
+
 def record(
-    gradebook: Gradebook, assignment: str, student: str, rows: Iterable[Row], timestamp, config
-) -> None:
-    """Enter the points of a student's notebooks, in one transaction.
+    gradebook: Gradebook, assignment: str, student: str, rows: Iterable[Row], timestamp
+) -> bool:
+    """Enter the points of a student's notebooks. Return whether to `penalize` for lateness, too.
 
     As nbgrader does: points that a person gave stay, and are marked to be looked at again; an
-    answer that was not touched is commented so; lateness costs what the course's plug-in says.
-    `timestamp` is when it was handed in, None if that is not known.
+    answer that was not touched is commented so. `timestamp` is when it was handed in, None if that
+    is not known.
     """
     gradebook.update_or_create_student(student)
     when = {"timestamp": timestamp} if timestamp else {}
     submission = gradebook.update_or_create_submission(assignment, student, **when)
+    entries = {entry.name: entry for entry in submission.notebooks}
     for row in rows:
-        entry = gradebook.find_submission_notebook(row.notebook, assignment, student)
+        entry = entries[row.notebook]
         grades = {grade.name: grade for grade in entry.grades}
         for grade_id, score in row.scores.items():
             grade = grades[grade_id]
             grade.auto_score = score
             grade.needs_manual_grade = grade.manual_score is not None or score is None
         comments = {comment.name: comment for comment in entry.comments}
-        for cell in nbformat.reads(row.text, as_version=4).cells:
+        for cell in nbformat.v4.reads(row.text).cells:
             if is_solution(cell) or is_task(cell):
                 untouched = not is_task(cell) and (
                     cell.metadata.nbgrader.get("checksum") == compute_checksum(cell)
@@ -43,16 +63,18 @@ def record(
                 comment = comments[cell.metadata.nbgrader["grade_id"]]
                 comment.auto_comment = "No response." if untouched else None
     gradebook.db.commit()
-    if submission.total_seconds_late > 0 or submission.late_submission_penalty:
-        for row in rows:
-            _penalize(gradebook, assignment, student, row, config)
+    return submission.total_seconds_late > 0 or submission.late_submission_penalty > 0
 
 
-def _penalize(gradebook: Gradebook, assignment: str, student: str, row: Row, config) -> None:
-    names = {"assignment": assignment, "student": student, "notebook": row.notebook}
-    resources = {"nbgrader": {**names, "db_url": str(gradebook.engine.url)}}
-    notebook = nbformat.v4.new_notebook()  # the penalty depends on the points alone
-    AssignLatePenalties(config=config).preprocess(notebook, resources)
+def penalize(
+    gradebook: Gradebook, assignment: str, student: str, rows: Iterable[Row], config
+) -> None:
+    """Let lateness cost what the course's plug-in says. It uses a connection of its own."""
+    for row in rows:
+        names = {"assignment": assignment, "student": student, "notebook": row.notebook}
+        resources = {"nbgrader": {**names, "db_url": str(gradebook.engine.url)}}
+        notebook = nbformat.v4.new_notebook()  # the penalty depends on the points alone
+        AssignLatePenalties(config=config).preprocess(notebook, resources)
 
 
 def recorded(gradebook: Gradebook, assignment: str) -> set[str]:

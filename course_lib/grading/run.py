@@ -125,18 +125,23 @@ def grade_class(
         results = run(releases, options, submissions, waiting, workers, master)
         stack.callback(results.close)
         state = Progress(total=len(waiting))
-        for graded in results:
+
+        def record(graded: Graded) -> bool:
             timestamp = handed_in_at(submissions.folder(graded.student))
-            books.record(
-                gradebook, assignment, graded.student, graded.rows, timestamp, coursedir.config
-            )
-            books.write_autograded(
-                submissions.autograded(graded.student), graded.rows, graded.files
-            )
-            summary.add(graded)
-            state.count(graded)
-            if progress:
-                progress(state)
+            return books.record(gradebook, assignment, graded.student, graded.rows, timestamp)
+
+        for batch in results:
+            with books.one_transaction(gradebook):
+                late = [graded for graded in batch if record(graded)]
+            for graded in late:
+                books.penalize(gradebook, assignment, graded.student, graded.rows, coursedir.config)
+            for graded in batch:
+                place = submissions.autograded(graded.student)
+                books.write_autograded(place, graded.rows, graded.files)
+                summary.add(graded)
+                state.count(graded)
+                if progress:
+                    progress(state)
     return summary
 
 
@@ -211,7 +216,9 @@ def grade_student(graders: Mapping[str, Grader], submissions: Mapping[str, Submi
     return Graded(first.student, rows, first.files_with(release))
 
 
-def _in_threads(releases, options, submissions, students, workers, _master) -> Iterator[Graded]:
+def _in_threads(
+    releases, options, submissions, students, workers, _master
+) -> Iterator[list[Graded]]:
     """Each worker is a thread: what takes time happens in the kernels, which are processes."""
     workers = max(1, min(workers, len(students)))
     idle: SimpleQueue[dict[str, Grader]] = SimpleQueue()
@@ -236,18 +243,19 @@ def _in_threads(releases, options, submissions, students, workers, _master) -> I
         yield from _as_they_come(pool, work, students, ahead=2 * workers)
 
 
-def _as_they_come(pool, work, items: Sequence, ahead: int) -> Iterator[Any]:
-    """Results in the order in which they are there, with only so many under way or waiting."""
+def _as_they_come(pool, work, items: Sequence, ahead: int) -> Iterator[list[Any]]:
+    """Results as soon as they are there, those together that have come since the last ones, with
+    only so many under way or waiting."""
     left = iter(items)
     running: set[Future] = {pool.submit(work, item) for item in islice(left, ahead)}
     while running:
         done, running = wait(running, return_when=FIRST_COMPLETED)
-        for future in done:
+        for _ in done:
             running |= {pool.submit(work, item) for item in islice(left, 1)}
-            yield future.result()
+        yield [future.result() for future in done]
 
 
-def _on_spark(releases, options, submissions, students, workers, master) -> Iterator[Graded]:
+def _on_spark(releases, options, submissions, students, workers, master) -> Iterator[list[Graded]]:
     """Each batch of submissions is a job of Spark's; its tasks need this package, and bubblewrap,
     where they run."""
     from pyspark.sql import SparkSession
@@ -274,7 +282,7 @@ def _on_spark(releases, options, submissions, students, workers, master) -> Iter
         left = iter(students)
         while batch := [submissions.read(student) for student in islice(left, 32 * workers)]:
             rdd = spark.sparkContext.parallelize(batch, workers)
-            yield from rdd.mapPartitionsWithIndex(task).collect()
+            yield rdd.mapPartitionsWithIndex(task).collect()
     finally:
         spark.stop()
 
