@@ -21,7 +21,7 @@ import socket
 import struct
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
@@ -126,7 +126,7 @@ def command(view: View, program: Sequence[str], folder: Path) -> list[str]:
         "--new-session",
         *_system(folder),
         *view_arguments,
-        *("--dev", "/dev", "--dir", "/dev/shm", "--dir", SCRATCH),
+        *("--dev", "/dev", "--dir", "/dev/shm", "--remount-ro", "/dev", "--dir", SCRATCH),
         *("--perms", "1777", "--size", str(64 * _MIB), "--tmpfs", "/tmp"),
         *("--remount-ro", "/"),
         *("--chdir", "/"),
@@ -256,11 +256,20 @@ def set_limits(limits: Limits) -> None:
         (resource.RLIMIT_MEMLOCK, 0),
         (resource.RLIMIT_MSGQUEUE, 0),
     ):
-        _, most = resource.getrlimit(what)
-        value = value if most == resource.RLIM_INFINITY else min(value, most)
-        resource.setrlimit(what, (value, value))
+        _limit(what, value)
     # A write beyond the limit then fails instead of ending the process.
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+
+
+def limit_data(mib: int) -> None:
+    """Let this process, and each that it starts, have at most so many MiB of data."""
+    _limit(resource.RLIMIT_DATA, mib * _MIB)
+
+
+def _limit(what: int, value: int) -> None:
+    _, most = resource.getrlimit(what)
+    value = value if most == resource.RLIM_INFINITY else min(value, most)
+    resource.setrlimit(what, (value, value))
 
 
 def die_with_parent() -> None:
@@ -269,15 +278,36 @@ def die_with_parent() -> None:
         _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
-def memory_used() -> int:
-    """Bytes that the processes in /proc hold resident, and the scratch folder."""
-    page = os.sysconf("SC_PAGE_SIZE")
+def memory_used(most: int) -> int:
+    """Bytes that the processes in /proc hold resident, and the scratch folder.
+
+    What processes share counts once for each of them. Where this makes more than `most`, it counts
+    once.
+    """
+    scratch = os.statvfs(SCRATCH)
+    files = (scratch.f_blocks - scratch.f_bfree) * scratch.f_frsize
+    used = files + _held(_resident)
+    return used if used <= most else files + _held(_proportional)
+
+
+def _held(measure: Callable[[str], int]) -> int:
     used = 0
     for name in filter(str.isdigit, os.listdir("/proc")):
         with suppress(FileNotFoundError, ProcessLookupError):  # it may just have ended
-            used += int(_read(f"/proc/{name}/statm").split()[1]) * page
-    scratch = os.statvfs(SCRATCH)
-    return used + (scratch.f_blocks - scratch.f_bfree) * scratch.f_frsize
+            used += measure(f"/proc/{name}")
+    return used
+
+
+def _resident(process: str) -> int:
+    return int(_read(f"{process}/statm").split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+def _proportional(process: str) -> int:
+    try:
+        lines = _read(f"{process}/smaps_rollup").splitlines()
+    except PermissionError:  # a process can hide it
+        return _resident(process)
+    return sum(int(line.split()[1]) * 1024 for line in lines if line.startswith("Pss:"))
 
 
 def processes_left() -> int:

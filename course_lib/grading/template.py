@@ -19,6 +19,7 @@ import threading
 from contextlib import suppress
 
 from course_lib.grading import jail
+from course_lib.units import MIB
 
 # How often the warden looks at the memory of its jail.
 _LOOK_MS = 50
@@ -50,6 +51,8 @@ def main(role: str, control: socket.socket, number: int, limits: jail.Limits, mo
         if os.fork() == 0:
             control.close()
             if role == "trusted":
+                # What a test makes of a learner's values, and how many it keeps, may be too much.
+                jail.limit_data(limits.memory_mib)
                 _become(trusted.run, shell, *descriptors)
             else:
                 _become(_warden, learner.run, shell, limits, jailed, *descriptors)
@@ -161,8 +164,8 @@ def _watch(first: int, lines: socket.socket, memory_mib: int | None, proc_before
                 os.kill(first, signal.SIGINT)
             # This process shares the jail's mounts: its /proc shows the jail once it is furnished.
             if memory_mib is not None and os.stat("/proc").st_dev != proc_before:
-                used = jail.memory_used()
-                if used > memory_mib * 1024 * 1024:
+                most = memory_mib * MIB
+                if (used := jail.memory_used(most)) > most:
                     return used
         return 0
     finally:
@@ -172,6 +175,9 @@ def _watch(first: int, lines: socket.socket, memory_mib: int | None, proc_before
 def _first_process(run, shell, limits: jail.Limits, channel: int) -> int:
     """The jail's first process: it starts the kernel, passes interrupts on, and ends with it."""
     jail.furnish(limits)
+    nowhere = os.open(os.devnull, os.O_RDWR)
+    for standard in (0, 1, 2):  # through /proc, its files would be open to the kernel
+        os.dup2(nowhere, standard)
     kernel = os.fork()
     if kernel == 0:
         _become(run, shell, channel)
