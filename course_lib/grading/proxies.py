@@ -203,6 +203,8 @@ class LearnerKernel:
             except ForgedError as error:
                 self.forged(error)
                 raise LearnerKernelError(self.dead) from None
+            except LearnerKernelError:
+                raise
             except BaseException:  # the test itself has given up waiting, from another thread
                 self._give_up("A test gave up waiting for it.")
                 raise

@@ -1,5 +1,6 @@
-"""A small assignment to be attacked: functions, a data file, hidden tests, partial credit, tests
-that trust what they import, one that expects an error, and an answer that a person grades."""
+"""A small assignment to be attacked: functions, a data file, hidden tests, partial credit, a test
+that lends a function of its own, one that trusts what it imports and expects an error, and an
+answer that a person grades."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,6 +17,7 @@ ASSIGNMENT = "fort"
 HONEST: Mapping[str, str] = {
     "square": "def square(n):\n    return n * n",
     "evens": "def evens(numbers):\n    return [n for n in numbers if n % 2 == 0]",
+    "twice": "def twice(function, n):\n    return function(function(n))",
     "greeting": "def greeting(name):\n    return f'Hello, {name}!'",
     "total": "def total(path):\n    with open(path) as lines:\n        return sum(map(int, lines))",
     "root": "def root(n):\n    if n < 0:\n        raise ValueError('none')\n    return n**0.5",
@@ -44,6 +46,7 @@ _TESTS = {
         "### END HIDDEN TESTS\n"
         "points",
     ),
+    "twice": (1, "assert twice(lambda n: n + 2, 1) == 5 and twice(abs, -3) == 3"),
     "greeting": (
         1,
         "cases = {'Ada': 'Hello, Ada!', 'Grace': 'Hello, Grace!'}\n"
