@@ -201,6 +201,10 @@ class MemoryStore:
     ) -> Block:
         if block_id in self._in_memory or block_id in self._on_disk:
             raise ValueError(f"Block {block_id} is already present in the MemoryStore")
+        if not isinstance(level, StorageLevel):
+            raise TypeError(
+                f"a level is a StorageLevel, such as StorageLevel.MEMORY_ONLY, not {level!r}"
+            )
         if not (level.use_memory or level.use_disk):
             raise ValueError("StorageLevel is null or invalid: NONE keeps a block nowhere")
         block_id = BlockId(block_id)

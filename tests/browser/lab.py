@@ -43,7 +43,7 @@ def running_browser() -> Iterator[Browser]:
 
 @contextmanager
 def running_lab(folder: Path) -> Iterator[str]:
-    """The address of a JupyterLab server on the loopback whose root is `folder`."""
+    """The address of a JupyterLab server on the loopback, started in `folder`, its root."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -66,13 +66,20 @@ def running_lab(folder: Path) -> Iterator[str]:
     ]  # fmt: skip
     log = folder / "server.log"
     with log.open("wb") as output:
-        server = subprocess.Popen(command, stdout=output, stderr=output, env=environment)
+        server = subprocess.Popen(
+            command, cwd=folder, stdout=output, stderr=output, env=environment
+        )
     try:
         _wait_for(f"http://127.0.0.1:{port}/api?token={TOKEN}", server, log)
         yield f"http://127.0.0.1:{port}"
     finally:
         server.terminate()  # it ends its kernels, then itself
-        server.wait(30)
+        try:
+            server.wait(30)
+        except subprocess.TimeoutExpired:
+            server.kill()
+            server.wait()
+            raise
 
 
 def _wait_for(address: str, server: subprocess.Popen, log: Path, seconds: float = 60) -> None:

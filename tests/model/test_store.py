@@ -68,6 +68,11 @@ def test_all_or_nothing(store):
     assert in_memory(store) == ["rdd_3_0"]
 
 
+def test_a_level_given_as_text_is_refused(store):
+    with pytest.raises(TypeError, match=r"such as StorageLevel.MEMORY_ONLY, not 'MEMORY_ONLY'"):
+        store.put("rdd_1_0", 40, "MEMORY_ONLY")
+
+
 def test_where_blocks_go_by_level(store):
     store.put("rdd_1_0", 60, MEMORY_AND_DISK)
     store.put("rdd_2_0", 40, MEMORY_ONLY)
