@@ -8,7 +8,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import islice
@@ -262,12 +262,9 @@ def _on_spark(releases, options, submissions, students, workers, master) -> Iter
 
     packed = {name: release.to_json() for name, release in releases.items()}
     builder = SparkSession.builder.master(master).appName("grading")
-    # The driver is this process's, and nobody else's: it and a local cluster listen here only.
-    if master.startswith("local"):
-        builder = builder.config("spark.driver.bindAddress", "127.0.0.1").config(
-            "spark.driver.host", "127.0.0.1"
-        )
-    spark = builder.config("spark.ui.enabled", "false").getOrCreate()
+    builder = builder.config("spark.ui.enabled", "false")
+    with _local_spark() if master.startswith("local") else nullcontext():
+        spark = builder.getOrCreate()
 
     def task(partition: int, batch: Iterable[Mapping[str, Submission]]) -> Iterator[Graded]:
         with ExitStack() as stack:
@@ -285,6 +282,22 @@ def _on_spark(releases, options, submissions, students, workers, master) -> Iter
             yield rdd.mapPartitionsWithIndex(task).collect()
     finally:
         spark.stop()
+
+
+@contextmanager
+def _local_spark() -> Iterator[None]:
+    """For a Spark that starts here: nobody else can reach it, and its tasks run in this Python."""
+    wanted = {"SPARK_LOCAL_IP": "127.0.0.1", "PYSPARK_PYTHON": sys.executable}
+    before = {name: os.environ.get(name) for name in wanted}
+    os.environ.update(wanted)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
 
 
 @dataclass

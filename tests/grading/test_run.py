@@ -51,9 +51,10 @@ from grading.courses import course_directory
 from course_lib.grading import gradebook, run
 from course_lib.grading.unit import Options
 
-def grade():
+def grade(master=None):
     course = course_directory(sys.argv[1], sys.argv[2])
-    run.grade_class(course, Options(), workers=2, progress=lambda it: print(it.done, flush=True))
+    progress = lambda it: print(it.done, flush=True)
+    run.grade_class(course, Options(), workers=2, master=master, progress=progress)
 """
 
 # The process kills itself where it would call the function for the n-th time.
@@ -392,6 +393,31 @@ def test_no_process_outlives_an_interrupted_run(tmp_path, how):
     hand_in(root, "cyd", RIGHT)
     assert grade(root).before == ["ada"]
     assert scores(root) == {"ada": FULL, "ben": HALF, "cyd": FULL}
+
+
+def test_spark_comes_to_the_same_and_ends(tmp_path, undisturbed):
+    root = write_course(tmp_path / "course", CLASS)
+    mark = f"grading-{os.getpid()}-{tmp_path.name}"
+    done = subprocess.run(
+        [sys.executable, "-c", GRADE + "grade('local-cluster[2,1,1024]')", root, SET],
+        env={**environment(tmp_path), "TEST_MARK": mark},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == ["1", "2", "3", "4", "5", "6"]
+    assert scores(root) == SCORES
+    assert notebooks(root) == notebooks(undisturbed)
+    assert not [one for one in psutil.process_iter() if has_in_environment(one, mark)]
+
+
+def has_in_environment(process: psutil.Process, mark: str) -> bool:
+    """Whether it was started, through others maybe, by what had the mark in its environment."""
+    try:
+        return process.environ().get("TEST_MARK") == mark
+    except (psutil.NoSuchProcess, psutil.AccessDenied):  # it has ended, or is somebody else's
+        return False
 
 
 def environment(folder: Path) -> dict[str, str]:
