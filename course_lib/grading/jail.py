@@ -334,6 +334,7 @@ class MemoryGroup:
             ("/sys/fs/cgroup", "memory.max"),
         )
         for parent, limit_file in places:
+            _remove_groups_left(parent)
             folder = Path(parent, name)
             try:
                 folder.mkdir()
@@ -372,6 +373,15 @@ class MemoryGroup:
             except OSError:
                 time.sleep(0.01)  # the kernel is still ending them
         raise RuntimeError(f"{self.folder} still has processes that cannot be ended")
+
+
+def _remove_groups_left(parent: str) -> None:
+    """Remove the groups of graders that were killed: nothing is in them any more."""
+    for folder in Path(parent).glob("grading-*"):
+        owner = folder.name.split("-")[1]
+        if not Path("/proc", owner).exists():
+            with suppress(OSError):  # somebody else has just done it
+                folder.rmdir()
 
 
 # The machine's calls that Python 3.11 does not have

@@ -19,6 +19,9 @@ from course_lib.grading import codec
 from course_lib.grading.findings import Finding
 from course_lib.grading.wire import Channel, ClosedError, ForgedError
 
+# How long a kernel may take to write the files it starts with.
+_ENTER_S = 15.0
+
 # How long a kernel may take to come back after an interrupt.
 _GRACE_S = 2.0
 
@@ -77,7 +80,7 @@ class LearnerKernel:
 
     def enter(self, folder: str, files: Mapping[str, str]) -> None:
         """Have it work in that folder of the jail, with these files (base 64)."""
-        self._request({"do": "enter", "folder": folder, "files": dict(files)}, self.call_s)
+        self._request({"do": "enter", "folder": folder, "files": dict(files)}, _ENTER_S)
 
     def execute(self, source: str, seconds: float) -> dict[str, Any]:
         """Run one of the learner's cells: ``{"outputs", "ok", "count"}``, checked in form."""

@@ -178,6 +178,7 @@ def _first_process(run, shell, limits: jail.Limits, channel: int) -> int:
     nowhere = os.open(os.devnull, os.O_RDWR)
     for standard in (0, 1, 2):  # through /proc, its files would be open to the kernel
         os.dup2(nowhere, standard)
+    os.close(nowhere)
     kernel = os.fork()
     if kernel == 0:
         _become(run, shell, channel)

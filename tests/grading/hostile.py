@@ -449,7 +449,7 @@ attack(
     root="import ctypes\nctypes.string_at(1)",
 )
 attack(
-    "no end of recursion, in Python and beyond",
+    "no end of recursion",
     lost=AFTER["root"],
     findings=["kernel-died"],
     root="""
@@ -458,14 +458,11 @@ attack(
     def root(n):
         return root(n)
 
-    try:
-        root(1)
-    except RecursionError:
-        sys.setrecursionlimit(1 << 30)
-        part = None
-        for _ in range(300_000):
-            part = [part]
-        repr(part)
+    sys.setrecursionlimit(1 << 30)
+    part = None
+    for _ in range(100_000):
+        part = [part]
+    repr(part)
     """,
 )
 attack(
@@ -535,18 +532,19 @@ attack(
 attack(
     "processes without end",
     lost=["square"],
+    findings=["left-processes"],
     square="""
-    import os
+    import os, time
 
     def breed():
         while True:
-            os.fork()
+            try:
+                os.fork()
+            except OSError:
+                time.sleep(0.05)
 
     if os.fork() == 0:
-        try:
-            breed()
-        except OSError:
-            os._exit(0)
+        breed()
 
     def square(n):
         return 0
