@@ -39,3 +39,10 @@ c.GenerateFeedback.preprocessors = [
     "nbconvert.preprocessors.CSSHTMLHeaderPreprocessor",
 ]
 c.GenerateFeedback.exporter_class = "course_lib.grading.feedback.FeedbackPage"
+# Nothing of a learner's runs on the pages that formgrader shows.
+c.HTMLExporter.sanitize_html = True
+c.HTMLExporter.filters = {
+    "clean_html": "course_lib.grading.pages.clean_html",
+    "markdown2html": "course_lib.grading.pages.markdown2html",
+}
+c.HTMLExporter.preprocessors = ["course_lib.grading.pages.PlainNames"]

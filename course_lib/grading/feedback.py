@@ -43,6 +43,8 @@ from traitlets import Bool, Integer
 from traitlets.config import Config
 from traitlets.utils.importstring import import_item
 
+from course_lib.grading import pages
+
 _REPLACED = "[hidden test]"
 _SHORTEST = 8  # characters of a line that is worth hiding: shorter ones occur by chance
 _LONGEST = 500  # characters of a line of code that is shown
@@ -288,7 +290,17 @@ class FeedbackPage(HTMLExporter, _Rendered):
 
     `HTMLExporter` parses every page to say "no description" of images that have none, and to make
     cells focusable, which nbgrader's template has no use for. That takes longer than the page.
+
+    Nothing of a learner's runs on it, see `pages`.
     """
+
+    sanitize_html = Bool(True).tag(config=True)
+
+    def default_filters(self):
+        """nbconvert's filters, with those that make HTML clean."""
+        yield from super().default_filters()
+        yield "clean_html", pages.clean_html
+        yield "markdown2html", pages.markdown2html
 
     def from_notebook_node(self, nb, resources=None, **kw):
         """Return the page and its resources."""

@@ -43,7 +43,7 @@ from course_lib.grading.gradebook import write_files
 from course_lib.grading.jail import JailUnavailableError
 from course_lib.grading.preflight import preflight
 from course_lib.grading.release import ReleaseError, load_releases
-from course_lib.grading.unit import Grader, GradingError
+from course_lib.grading.unit import Grader, try_jail
 
 
 class MendedNotebookExporter(NotebookExporter):
@@ -53,7 +53,7 @@ class MendedNotebookExporter(NotebookExporter):
     not opened any. From then on that one asks for each notebook of the assignment, under its right
     name, and leaves files beside notebooks to this: a link among them could lead anywhere, and a
     pipe has no end. Raises NbGraderException where the assignment cannot be made from its source,
-    and where learners' code cannot be run as the course wants it.
+    and where a jail is wanted and cannot be had.
     """
 
     def __init__(self, **kwargs):
@@ -64,10 +64,9 @@ class MendedNotebookExporter(NotebookExporter):
         self.options = Grading.options(self.config, coursedir)
         try:
             self.releases = load_releases(coursedir)
-            for release in self.releases.values():
-                with Grader(release, self.options) as grader:
-                    grader.start()
-        except (ReleaseError, JailUnavailableError, GradingError) as error:
+            if self.options.sandboxed:
+                try_jail()
+        except (ReleaseError, JailUnavailableError) as error:
             self.log.error("%s", error)
             raise NbGraderException(str(error)) from error
         self.submissions = run.Submissions(coursedir, self.releases)

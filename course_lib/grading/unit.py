@@ -140,12 +140,6 @@ class Grader:
     def __exit__(self, *_) -> None:
         self.close()
 
-    def start(self) -> None:
-        """Start what learners' kernels come from, ahead of the first submission.
-
-        Raises GradingError and JailUnavailableError."""
-        self._template(self._learners_role)
-
     def close(self) -> None:
         """End every process that was started for this, and remove its folder."""
         for template in self._templates.values():
@@ -253,7 +247,7 @@ class Grader:
 
 
 def try_jail() -> None:
-    """Build a jail and take it down again. Raises JailUnavailableError where there cannot be one."""
+    """Build a jail and take it down. Raises JailUnavailableError where there cannot be one."""
     with tempfile.TemporaryDirectory(prefix="grading-") as folder:
         _Template("jailed", 0, Options(), [], Path(folder)).close()
 

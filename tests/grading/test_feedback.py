@@ -148,7 +148,8 @@ def test_no_output_quotes_a_hidden_line(course, output, grade_id):
 
 
 def test_what_quotes_nothing_stays_as_it_is(course):
-    kept = "<table><tr><td>assert double(1) == 2</td><td>&lt;b&gt;</td></tr></table>"
+    row = "<tr><td>assert double(1) == 2</td><td>&lt;b&gt;</td></tr>"
+    kept = f"<table><tbody>{row}</tbody></table>"
     add_output(course, new_output("display_data", data={"text/html": kept}))
     add_output(course, new_output("stream", text="\x1b[31mred\x1b[0m"), grade_id="half")
     write(course)
