@@ -223,24 +223,28 @@ def _in_threads(
     workers = max(1, min(workers, len(students)))
     idle: SimpleQueue[dict[str, Grader]] = SimpleQueue()
     with ExitStack() as stack:
+        graders = []
         for number in range(workers):
-            idle.put(
-                {
-                    name: stack.enter_context(Grader(release, options, number))
-                    for name, release in releases.items()
-                }
-            )
+            each = {name: Grader(release, options, number) for name, release in releases.items()}
+            graders += map(stack.enter_context, each.values())
+            idle.put(each)
 
         def work(student: str) -> Graded:
-            graders = idle.get()
+            own = idle.get()
             try:
-                return grade_student(graders, submissions.read(student))
+                return grade_student(own, submissions.read(student))
             finally:
-                idle.put(graders)
+                idle.put(own)
 
         pool = stack.enter_context(ThreadPoolExecutor(workers, "grading"))
         stack.callback(pool.shutdown, wait=True, cancel_futures=True)
-        yield from _as_they_come(pool, work, students, ahead=2 * workers)
+        try:
+            yield from _as_they_come(pool, work, students, ahead=2 * workers)
+        except BaseException:  # nobody wants the rest, after Ctrl-C for instance, or waits for it
+            pool.shutdown(wait=False, cancel_futures=True)
+            for grader in graders:
+                grader.close()
+            raise
 
 
 def _as_they_come(pool, work, items: Sequence, ahead: int) -> Iterator[list[Any]]:

@@ -132,6 +132,7 @@ class Grader:
         self._number = number
         self._folder = Path(tempfile.mkdtemp(prefix="grading-"))
         self._templates: dict[str, _Template] = {}
+        self._closed = False
         self._imports = _imports(release)
 
     def __enter__(self) -> "Grader":
@@ -141,10 +142,13 @@ class Grader:
         self.close()
 
     def close(self) -> None:
-        """End every process that was started for this, and remove its folder."""
-        for template in self._templates.values():
-            template.close()
-        self._templates.clear()
+        """End every process that was started for this, and remove its folder.
+
+        Another thread may be grading a submission: what becomes of that is of no use then.
+        """
+        self._closed = True
+        while self._templates:
+            self._templates.popitem()[1].close()
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def grade(self, submission: Submission) -> Row:
@@ -236,6 +240,8 @@ class Grader:
 
     def _template(self, role: str) -> "_Template":
         """The template for a role; a new one where it has ended."""
+        if self._closed:
+            raise GradingError("this grader has been closed")
         template = self._templates.get(role)
         if template is None or not template.alive:
             if template is not None:

@@ -364,9 +364,15 @@ def test_after_a_kill_grading_goes_on_where_it_was(tmp_path, undisturbed, functi
     assert not list(root.glob("autograded/*/.*"))
 
 
-@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
-def test_no_process_outlives_an_interrupted_run(tmp_path, how):
-    """Ctrl-C reaches all processes of the terminal, a kill the grader alone."""
+@pytest.mark.parametrize(
+    ("how", "whom"),
+    [
+        (signal.SIGKILL, "grader"),
+        (signal.SIGINT, "grader"),
+        (signal.SIGINT, "terminal"),  # Ctrl-C reaches all of its processes
+    ],
+)
+def test_no_process_outlives_an_interrupted_run(tmp_path, how, whom):
     root = write_course(tmp_path / "course", {"ada": RIGHT, "ben": ENDLESS, "cyd": ENDLESS})
     process = subprocess.Popen(
         [sys.executable, "-c", GRADE + "grade()", root, SET],
@@ -379,10 +385,7 @@ def test_no_process_outlives_an_interrupted_run(tmp_path, how):
         assert process.stdout.readline() == b"1\n"  # ada is done; two kernels run for ever
         family = psutil.Process(process.pid).children(recursive=True)
         assert len(family) >= 4
-        if how is signal.SIGINT:
-            os.killpg(process.pid, how)
-        else:
-            process.kill()
+        (os.killpg if whom == "terminal" else os.kill)(process.pid, how)
         _, left = psutil.wait_procs(family, timeout=20)
         assert not left
         assert process.wait(20) != 0
