@@ -187,6 +187,7 @@ class Shell(InteractiveShell):
             result = self.run_cell(source, store_history=True)
         finally:
             sys.stdout, sys.stderr = before
+            self.history_manager.outputs.clear()  # IPython keeps all that was ever written
         return {
             "outputs": self.outputs.finished(),
             "ok": bool(result.success),

@@ -1,6 +1,6 @@
 """A small assignment to be attacked: functions, a data file, hidden tests, partial credit, a test
-that lends a function of its own, one that trusts what it imports and expects an error, and an
-answer that a person grades."""
+that lends a function of its own, one in a block of the learner's, one that trusts what it imports
+and expects an error, and an answer that a person grades."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -20,6 +20,8 @@ HONEST: Mapping[str, str] = {
     "twice": "def twice(function, n):\n    return function(function(n))",
     "greeting": "def greeting(name):\n    return f'Hello, {name}!'",
     "total": "def total(path):\n    with open(path) as lines:\n        return sum(map(int, lines))",
+    "pages": "class pages:\n    def __enter__(self):\n        return 3\n\n"
+    "    def __exit__(self, *error):\n        pass",
     "root": "def root(n):\n    if n < 0:\n        raise ValueError('none')\n    return n**0.5",
 }
 """Right answers, by grade_id, in the order of the notebook."""
@@ -55,6 +57,7 @@ _TESTS = {
         "assert 'Alan' in greeting('Alan')",
     ),
     "total": (1, "assert total('numbers.txt') == SUM"),
+    "pages": (1, "with pages() as count:\n    assert [*range(count)] == [0, 1, 2]"),
     "root": (
         1,
         "assert isclose(root(9), 3) and abs(root(2) ** 2 - 2) < 1e-9\n"

@@ -912,6 +912,30 @@ attack(
     """,
 )
 attack(
+    "a block that swallows what fails in it",
+    lost=["pages"],
+    pages="""
+    class pages:
+        def __enter__(self):
+            return 0
+
+        def __exit__(self, *error):
+            return True
+    """,
+)
+attack(
+    "a number of which a test makes too many things",
+    lost=["pages"],
+    pages="""
+    class pages:
+        def __enter__(self):
+            return 10**9
+
+        def __exit__(self, *error):
+            pass
+    """,
+)
+attack(
     "a lent function called a million times",
     lost=["twice"],
     findings=["call-timeout"],
