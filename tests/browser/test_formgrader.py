@@ -215,3 +215,17 @@ def test_without_these_filters_it_would_run(course, page, tmp_path):
     (tmp_path / "page.html").write_text(made)
     page.goto((tmp_path / "page.html").as_uri())
     assert {"student", "answer"} <= set(ran(page))
+
+
+def test_a_picture_with_formgraders_own_address_would_run_a_file_that_was_handed_in(
+    server, course, page
+):
+    """That of `payloads`, by which formgrader reads a configuration file: Python code."""
+    page.goto(f"{server}/formgrader/manage_students")
+    with page.expect_response(lambda response: "?path=" in response.url):
+        page.evaluate(f"new Image().src = '/formgrader?path=submitted/mallory/{TINY}'")
+    ran = list(course.rglob("configured"))
+    page.goto(f"{server}/formgrader")  # back to the course's own configuration
+    for file in ran:
+        file.unlink()
+    assert ran
