@@ -167,6 +167,7 @@ def grade(
     """
     from nbgrader.api import Gradebook
 
+    from course_lib.checks.trials import remembering
     from course_lib.grading.configuration import Grading
     from course_lib.grading.export import GradesCsvExportPlugin
     from course_lib.grading.feedback import write_feedback
@@ -178,14 +179,15 @@ def grade(
     config, course = _course(root, name)
     traits = {"unsandboxed": True} if unsandboxed else {}
     try:
-        summary = grade_class(
-            course,
-            Grading.options(config, course, **traits),
-            workers=workers,
-            master=master,
-            force=force,
-            progress=progress,
-        )
+        with remembering():
+            summary = grade_class(
+                course,
+                Grading.options(config, course, **traits),
+                workers=workers,
+                master=master,
+                force=force,
+                progress=progress,
+            )
     except JailUnavailableError as error:
         raise AssignmentError(
             f"{error}\nLearners' code is not run without a jail, unless you say --unsandboxed."

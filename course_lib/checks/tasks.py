@@ -18,6 +18,7 @@ of that edge case are lost.
 import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from random import Random
 from typing import Any
 
@@ -31,6 +32,7 @@ from course_lib.checks.calls import (
     is_the_courses,
 )
 from course_lib.checks.feedback import Feedback, Status
+from course_lib.checks.trials import Effect, try_out
 from course_lib.checks.values import malformed, same, show
 
 # A misconception explains an answer if it foretells this share of what the answer gets wrong.
@@ -64,18 +66,6 @@ class EdgeCase:
     says: str
     applies: Callable[..., bool]
     points: float
-
-
-@dataclass(frozen=True)
-class Effect:
-    """What happened when an answer was tried out: whether it `passed`, a sentence that `says` so,
-    the `evidence` (what was measured, in words), and the name of the `misconception` that it
-    shows, where what happened can only mean that one."""
-
-    passed: bool
-    says: str
-    evidence: str = ""
-    misconception: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -178,7 +168,11 @@ class Task:
                     expected[i].value, outcome.value
                 )
                 if right[i]:
-                    effect = self.effect(arguments, outcome.value)
+                    effect = try_out(
+                        self.title,
+                        (arguments, outcome.value),
+                        partial(self.effect, arguments, outcome.value),
+                    )
                     right[i] = effect.passed
                 if not right[i]:
                     break
@@ -493,7 +487,7 @@ class EffectTask:
     def _try(self, settings, graded: bool) -> Effect:
         tried, effect = _last_trials.pop(self, (None, None))
         if effect is None or not graded or tried != settings:
-            effect = self.run(settings)
+            effect = try_out(self.title, settings, partial(self.run, settings))
         if not graded:
             _last_trials[self] = (settings, effect)
         return effect
