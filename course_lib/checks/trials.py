@@ -32,7 +32,7 @@ class Effect:
 
 @contextmanager
 def remembering() -> Iterator[None]:
-    """Trials that pass meanwhile are remembered, in the processes too that are started meanwhile."""
+    """Trials that pass are remembered meanwhile, by processes too that are started meanwhile."""
     with TemporaryDirectory(prefix="trials-") as folder:
         before = os.environ.get(_FOLDER)
         os.environ[_FOLDER] = folder
