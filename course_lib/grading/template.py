@@ -175,6 +175,7 @@ def _watch(first: int, lines: socket.socket, memory_mib: int | None, proc_before
 def _first_process(run, shell, limits: jail.Limits, channel: int) -> int:
     """The jail's first process: it starts the kernel, passes interrupts on, and ends with it."""
     jail.furnish(limits)
+    jail.die_with_parent()  # the warden may be ended, for want of memory
     nowhere = os.open(os.devnull, os.O_RDWR)
     for standard in (0, 1, 2):  # through /proc, its files would be open to the kernel
         os.dup2(nowhere, standard)

@@ -2,12 +2,14 @@
 
 import hashlib
 import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import nbformat
 import psutil
 import pytest
-from grading.fort import ASSIGNMENT, FULL, handed_in, write_fort
+from grading.fort import ASSIGNMENT, FULL, HONEST, handed_in, write_fort
 from grading.hostile import ATTACKS
 
 from course_lib.grading import jail
@@ -121,6 +123,31 @@ def test_a_notebook_has_so_much_time_and_no_more(release, honest):
         assert sum(filter(None, scores.values())) == 0
         assert found == {"call-timeout", "not-finished"}
         assert verdict(grader.grade(Submission("ada", honest))) == (FULL, set())
+
+
+def test_a_jail_ends_with_its_warden(grader, release, honest, idle):
+    """Where memory is short, the machine may choose to end that one."""
+    stay = "import time\ntry:\n    time.sleep(60)\nexcept BaseException:\n    time.sleep(60)"
+    data = nbformat.writes(handed_in(release, {**HONEST, "root": stay}), version=4).encode()
+    with ThreadPoolExecutor(1) as pool:
+        graded = pool.submit(grader.grade, Submission("eve", data))
+        warden(idle).kill()
+        scores, found = verdict(graded.result())
+    assert "kernel-died" in found
+    assert scores["root-test"] == 0
+    assert verdict(grader.grade(Submission("ada", honest))) == (FULL, set())
+    assert end_soon(idle)
+
+
+def warden(idle: set[int]) -> psutil.Process:
+    """That of the submission at work: it has started the jail's first process, that a kernel."""
+    while True:
+        for pid in processes() - idle:
+            with suppress(psutil.NoSuchProcess):
+                process = psutil.Process(pid)
+                if len(process.children(recursive=True)) == 2:
+                    return process
+        time.sleep(0.05)
 
 
 def test_attacks_have_names_of_their_own():
