@@ -16,6 +16,7 @@ this on formgrader's pages, a course's ``nbgrader_config.py`` says::
 
 import html
 import re
+from functools import lru_cache
 
 import bleach
 from bleach.css_sanitizer import CSSSanitizer
@@ -45,6 +46,7 @@ _HIGHLIGHTING = re.compile(r"highlight|hl-\w+|[a-z]{1,3}\d?")  # Pygments' class
 _DATA = re.compile(r"data:image/[a-z0-9.+-]+;base64,[A-Za-z0-9+/=\s]*")
 # Not from the root, and without a question mark: nothing that a server acts on.
 _BESIDE = re.compile(r"(?!.*\.\.)[\w.][\w./ -]*\.(png|jpe?g|gif|webp|svg)", re.IGNORECASE)
+_SHORT = 20_000  # characters of what is worth remembering
 _STYLE_SHEET = re.compile(r"<style\b.*?</style\s*>", re.IGNORECASE | re.DOTALL)
 
 
@@ -76,6 +78,10 @@ def markdown2html(context: Context, source: str) -> str:
 
 
 def _clean(markup: str, links: bool) -> str:
+    return (_clean_once if len(markup) <= _SHORT else _clean_now)(markup, links)
+
+
+def _clean_now(markup: str, links: bool) -> str:
     def allowed(tag: str, name: str, value: str) -> bool:
         if name == "class":
             return all(map(_HIGHLIGHTING.fullmatch, value.split()))
@@ -94,6 +100,10 @@ def _clean(markup: str, links: bool) -> str:
         protocols={"http", "https", "data"},
         css_sanitizer=_STYLE,
     )
+
+
+# The assignment's own texts are on every page of a class.
+_clean_once = lru_cache(maxsize=500)(_clean_now)
 
 
 class PlainNames(Preprocessor):
