@@ -21,6 +21,9 @@ from course_lib.grading.findings import Status
 from course_lib.grading.gradebook import verdict
 from course_lib.grading.run import NothingToGradeError, Progress, Summary, grade_class, show
 from course_lib.grading.unit import Options
+from course_lib.spark import java_env
+
+pytestmark = pytest.mark.jail
 
 SET = "numbers"
 ROOT = Path(__file__).parents[2]
@@ -403,7 +406,7 @@ def test_spark_comes_to_the_same_and_ends(tmp_path, undisturbed):
     mark = f"grading-{os.getpid()}-{tmp_path.name}"
     done = subprocess.run(
         [sys.executable, "-c", GRADE + "grade('local-cluster[2,1,1024]')", root, SET],
-        env={**environment(tmp_path), "TEST_MARK": mark},
+        env={**environment(tmp_path), **java_env(), "TEST_MARK": mark},
         capture_output=True,
         text=True,
         check=False,
