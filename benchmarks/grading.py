@@ -269,6 +269,7 @@ def _autograde(root: Path, students: str) -> None:
 
     course, config = _course(root)
     course.student_id = students
+    config.pop("Autograde", None)  # as a course without these plug-ins
     Autograde(coursedir=course, config=config).start()
 
 
