@@ -451,7 +451,8 @@ def _home_in(folder: Path, logs: Path) -> Path:
     work.mkdir(exist_ok=True)
     (home / "work").symlink_to(work)
     for entry in _SPARK_HOME.iterdir():
-        (home / entry.name).symlink_to(entry)
+        if entry.name != "work":  # another program's workers may have left it there
+            (home / entry.name).symlink_to(entry)
     return home
 
 
