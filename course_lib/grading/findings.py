@@ -39,6 +39,7 @@ SEVERITIES: Mapping[str, Severity] = {
     "not-a-file": Severity.REFUSED,  # a link, folder, pipe or device in the file's place
     "unreadable-file": Severity.REFUSED,  # the system does not let it be read
     "left-out-file": Severity.NOTE,  # a file beside the notebook that is not taken along
+    "planted-configuration": Severity.SUSPICIOUS,  # a file that nbgrader would run, for its teacher
     "empty-file": Severity.REFUSED,
     "too-large": Severity.REFUSED,
     "not-utf-8": Severity.MENDED,

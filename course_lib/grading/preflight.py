@@ -617,7 +617,8 @@ def submitted_files(
     files: dict[str, bytes] = {}
     left_out = []
     total = 0
-    for path in _walk(folder, limits, (*ignore, "*.ipynb")):
+    planted = _planted(islice(_walk(folder, limits, ()), 20 * limits.files))
+    for path in _walk(folder, limits, (*ignore, "*.ipynb", _CONFIGURATION)):
         shown = _shown(path.relative_to(folder).as_posix())
         try:
             content = _file_beside(path, limits)
@@ -636,11 +637,26 @@ def submitted_files(
             files[path.relative_to(folder).as_posix()] = content
     if len(left_out) > _SENTENCES:
         left_out[_SENTENCES:] = [f"{len(left_out) - _SENTENCES} more files were left out."]
-    return files, tuple(Finding("left-out-file", says) for says in left_out)
+    return files, (*planted, *(Finding("left-out-file", says) for says in left_out))
 
 
 _SENTENCES = 10
 """About files of one submission: more will not be read."""
+
+
+_CONFIGURATION = "nbgrader_config.*"
+
+
+def _planted(paths: Iterable[Path]) -> tuple[Finding, ...]:
+    """A file of that name is Python code. formgrader runs it for a page, or a notebook opened in
+    JupyterLab, on which there is a picture with the address ``/formgrader?path=…``."""
+    if not any(fnmatch.fnmatchcase(path.name, _CONFIGURATION) for path in paths):
+        return ()
+    says = (
+        "A file named as nbgrader's configuration was handed in, and left out: formgrader could be "
+        "led to run it, with the rights of who grades. Do not open this submission in JupyterLab."
+    )
+    return (Finding("planted-configuration", says),)
 
 
 def _file_beside(path: Path, limits: Limits) -> bytes:

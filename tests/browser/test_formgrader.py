@@ -167,6 +167,7 @@ def test_the_button_grades(scores, course):
         graded_notebook = course / "autograded" / student / TINY / f"{TINY}.ipynb"
         verdict = json.loads(graded_notebook.read_text())["metadata"]["grading"]
         assert verdict["sandboxed"] is True
+        assert verdict["status"] == {"ada": "graded", "mallory": "suspicious"}[student]
 
 
 def submission(course: Path, student: str) -> str:

@@ -920,6 +920,18 @@ def test_files_that_are_left_out(tmp_path):
     ]
 
 
+def test_a_configuration_file_for_nbgrader_is_suspicious(tmp_path):
+    planted = {"feedback/nbgrader_config.py": b"1", "nbgrader_config.json": b"{}"}
+    hand_in(tmp_path, **planted, **{"a.txt": b"2"})
+    files, findings = submitted_files(tmp_path)
+    assert files == {"a.txt": b"2"}
+    assert [finding.name for finding in findings] == ["planted-configuration"]
+    assert status(findings) == "suspicious"
+    hand_in(tmp_path, **{f"{number}.txt": b"1" for number in range(LIMITS.files + 1)})
+    _, findings = submitted_files(tmp_path)
+    assert [finding.name for finding in findings] == ["planted-configuration", "left-out-file"]
+
+
 def test_too_many_files(tmp_path):
     hand_in(tmp_path, **{f"{number}.txt": b"12" for number in range(5)})
     files, [finding] = submitted_files(tmp_path, Limits(files=3))
