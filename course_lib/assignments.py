@@ -226,6 +226,8 @@ def _course(root: Path, name: str):
     from traitlets.config.loader import PyFileConfigLoader
 
     config = PyFileConfigLoader(CONFIG, path=str(root)).load_config()
+    # What it does not say, nbgrader takes from where it is started: there, or elsewhere with us.
+    config.CourseDirectory.root = str(Path(root, config.CourseDirectory.get("root", ".")))
     return config, CourseDirectory(config=config, assignment_id=name)
 
 

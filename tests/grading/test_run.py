@@ -1,5 +1,6 @@
 """A class is graded: by several workers, by Spark, again, in part, and after an interruption."""
 
+import csv
 import os
 import shutil
 import signal
@@ -451,6 +452,27 @@ def test_without_a_jail_every_report_says_so(tmp_path):
     again = grade(root)  # in a jail, nothing of this is up to date
     assert not again.before
     assert "NOT SANDBOXED" not in str(again)
+
+
+def test_the_command_grades_any_course_and_says_everywhere_that_there_was_no_jail(tmp_path):
+    root = write_course(tmp_path / "course", {"ada": RIGHT, "dee": b""})
+    command = [sys.executable, "-m", "course_lib", "grade", SET, "--course", root, "--unsandboxed"]
+    done = subprocess.run(
+        command, cwd=tmp_path, env=environment(tmp_path), capture_output=True, text=True, check=True
+    )
+    assert scores(root) == {"ada": FULL, "dee": NONE}
+    assert "1 graded, 0 mended, 0 suspicious, 1 refused" in done.stdout
+    assert "NOT SANDBOXED" in done.stdout
+    with open(root / "grades.csv", newline="") as table:
+        exported = {line["student_id"]: line for line in csv.DictReader(table)}
+    assert {student: line["status"] for student, line in exported.items()} == {
+        "ada": "graded",
+        "dee": "refused",
+    }
+    for student, line in exported.items():
+        assert "unsandboxed" in line["findings"]
+        page = root / "feedback" / student / SET / f"{SET}.html"
+        assert "The code ran without a jail." in page.read_text()
 
 
 def test_the_summary_counts_and_gives_reasons(graded):
