@@ -125,9 +125,9 @@ def command(view: View, program: Sequence[str], folder: Path) -> list[str]:
         "--die-with-parent",
         "--new-session",
         *_system(folder),
-        *view_arguments,
         *("--dev", "/dev", "--dir", "/dev/shm", "--remount-ro", "/dev", "--dir", SCRATCH),
         *("--perms", "1777", "--size", str(64 * _MIB), "--tmpfs", "/tmp"),
+        *view_arguments,
         *("--remount-ro", "/"),
         *("--chdir", "/"),
         "--",
@@ -224,7 +224,8 @@ def furnish(limits: Limits) -> None:
         _mount("scratch", SCRATCH, "tmpfs", _MS_NOSUID | _MS_NODEV, size)
         for name, place in (("tmp", "/tmp"), ("shm", "/dev/shm")):
             os.mkdir(f"{SCRATCH}/.{name}", 0o700)
-            _mount(f"{SCRATCH}/.{name}", place, "", _MS_BIND)
+            _bind_again(place, f"{SCRATCH}/.{name}")
+            _mount(f"{SCRATCH}/.{name}", place, "", _MS_BIND | _MS_REC)
         os.mkdir(f"{SCRATCH}/work", 0o700)
         _raise_loopback()
         socket.sethostname("grading")
@@ -232,6 +233,23 @@ def furnish(limits: Limits) -> None:
         raise JailUnavailableError(f"the jail cannot be furnished: {error}") from error
     drop_capabilities()
     set_limits(limits)
+
+
+def _bind_again(place: str, other: str) -> None:
+    """Have what is bound below `place`, Python itself perhaps, in the same places below `other`."""
+    with open("/proc/self/mountinfo") as file:
+        points = [line.split()[4].encode().decode("unicode_escape") for line in file]
+    bound: list[str] = []
+    for point in sorted(points):
+        if point.startswith(f"{place}/") and not point.startswith(tuple(f"{b}/" for b in bound)):
+            bound.append(point)
+            target = Path(other, os.path.relpath(point, place))
+            target.parent.mkdir(parents=True, exist_ok=True)
+            if os.path.isdir(point):
+                target.mkdir()
+            else:
+                target.touch()
+            _mount(point, str(target), "", _MS_BIND | _MS_REC)
 
 
 def drop_capabilities() -> None:
@@ -395,7 +413,7 @@ _CLONE_ALL = (
     | 0x20000000  # processes
     | 0x40000000  # network
 )
-_MS_NOSUID, _MS_NODEV, _MS_NOEXEC, _MS_BIND = 2, 4, 8, 4096
+_MS_NOSUID, _MS_NODEV, _MS_NOEXEC, _MS_BIND, _MS_REC = 2, 4, 8, 4096, 16384
 _PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_CAPBSET_DROP, _PR_SET_NO_NEW_PRIVS = 1, 4, 24, 38
 _CAPABILITY_VERSION_3 = 0x20080522
 _SIOCSIFFLAGS, _IFF_UP = 0x8914, 1
