@@ -3,7 +3,8 @@
     python -m benchmarks.grading WHAT FOLDER PROCESSES
 
 is what each measurement runs, in a process of its own: `WHAT` is "stock", "jailed" or "unjailed",
-`FOLDER` a course's, `PROCESSES` how many submissions are graded at a time.
+`FOLDER` a course's, `PROCESSES` how many submissions are graded at a time. "half" is one of the two
+processes of "stock"; the last argument says which one.
 """
 
 import os
@@ -22,6 +23,8 @@ from pathlib import Path
 import psutil
 
 Row = tuple[str, str, str, str]
+
+ROOT = Path(__file__).resolve().parent.parent
 
 _SET = "curves"
 _POINTS = 2  # of each task
@@ -130,7 +133,7 @@ def _run(what: str, size: int, processes: int) -> Run:
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
         _write_course(Path(folder), size)
         program = [sys.executable, "-m", "benchmarks.grading", what, folder, str(processes)]
-        with subprocess.Popen(program, stdout=subprocess.PIPE, text=True) as process:
+        with subprocess.Popen(program, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
             with _Watch(process.pid) as watch:
                 said = process.stdout.read()
             if process.wait():
@@ -221,7 +224,7 @@ def _cell(grade_id: str, source: str, **options):
 
 def main(what: str, folder: str, processes: int) -> None:
     """Release the assignment, grade the class, and print the seconds that the latter took and the
-    points of all together."""
+    points of all together; or grade a half of it."""
     from nbgrader.api import Gradebook
     from nbgrader.converters import GenerateAssignment
     from sqlalchemy.exc import SAWarning
