@@ -174,6 +174,7 @@ def _watch(first: int, lines: socket.socket, memory_mib: int | None, proc_before
 
 def _first_process(run, shell, limits: jail.Limits, channel: int) -> int:
     """The jail's first process: it starts the kernel, passes interrupts on, and ends with it."""
+    os.setsid()  # or the kernel could send signals to the warden, as one of its own group
     jail.furnish(limits)
     jail.die_with_parent()  # the warden may be ended, for want of memory
     nowhere = os.open(os.devnull, os.O_RDWR)

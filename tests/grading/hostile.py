@@ -430,9 +430,10 @@ attack(
     square="""
     import os, signal
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
     for victim in (os.getppid(), 1, -1, 0):
-        for number in (signal.SIGKILL, signal.SIGSTOP, signal.SIGTERM, signal.SIGINT):
-            if victim or number == signal.SIGINT:
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGSTOP, signal.SIGKILL):
+            if victim or number in (signal.SIGINT, signal.SIGTERM):
                 try:
                     os.kill(victim, number)
                 except OSError:
@@ -441,6 +442,12 @@ attack(
     def square(n):
         return n * n
     """,
+)
+attack(
+    "its whole group stopped, with whom it was started by",
+    lost=AFTER["root"],
+    findings=["call-timeout", "kernel-died"],
+    root="import os, signal\nos.kill(0, signal.SIGSTOP)",
 )
 attack(
     "a bad address",

@@ -24,6 +24,10 @@ OPTIONS = Options(
 )
 
 
+# Graders of the same number share a user of the machine's, and its number of processes.
+NUMBER = 77
+
+
 @pytest.fixture(scope="module")
 def course(tmp_path_factory):
     """A course folder; a gradebook, and what another student handed in, are in it."""
@@ -47,7 +51,7 @@ def honest(release):
 
 @pytest.fixture(scope="module")
 def grader(release):
-    with Grader(release, OPTIONS) as grader:
+    with Grader(release, OPTIONS, NUMBER) as grader:
         yield grader
 
 
