@@ -31,7 +31,7 @@ SCRATCH = "/scratch"
 
 # Ids that no distribution hands out (systemd's table of uids calls this range unused), so that
 # neither a person nor a service on this machine can be taken for a jailed process.
-_FIRST_ID = 1_879_050_000
+_FIRST_ID = 1_879_048_192
 _ID_INSIDE = 1000
 
 _ETC = (
@@ -182,7 +182,8 @@ def _folders_above(path: Path, made: set[Path]) -> list[str]:
 def leave_root(number: int) -> None:
     """Behind the outer wall: mount /proc, and become a user without any rights, for good.
 
-    `number` tells the workers' users apart. Nothing happens for a process that is not root's.
+    `number` tells jails apart, so that no two that stand at a time are one user's. Nothing happens
+    for a process that is not root's.
     """
     if os.getuid() != 0:
         return

@@ -58,7 +58,11 @@ class Release:
     metadata: Mapping[str, Any]
     """The notebook's: which kernel runs it, for which language."""
     learner_names: frozenset[str]
-    """What solution cells bind at top level, with the teacher's solution or without it."""
+    """What solution cells bind at top level, with the teacher's solution or without it; what they
+    import is not among it."""
+    imports: str
+    """The import statements of all cells that are not locked, of the teacher's solutions too: tests
+    may rely on them, but what learners make of those cells is theirs."""
     files: Mapping[str, bytes]
     """The other files of the source folder, by their paths with slashes, relative to it."""
 
@@ -112,12 +116,14 @@ def load_releases(coursedir) -> dict[str, Release]:
             kept = gradebook.find_notebook(name, coursedir.assignment_id).source_cells
             released = nbformat.reads(text, as_version=4)
             source = nbformat.read(made.sources[name], as_version=4)
+            imports = _imports(source)
             releases[name] = Release(
                 assignment=coursedir.assignment_id,
                 notebook=name,
                 cells=tuple(_cells(released, {cell.name: cell for cell in kept})),
                 metadata=_plain(released.metadata),
-                learner_names=frozenset(_learner_names(source, released)),
+                learner_names=frozenset(_learner_names(source, released)) - names_bound(imports),
+                imports=imports,
                 files=made.files,
             )
     return releases
@@ -201,6 +207,23 @@ def _learner_names(*notebooks) -> Iterator[str]:
         for cell in notebook.cells:
             if cell.cell_type == "code" and is_solution(cell):
                 yield from names_bound(cell.source)
+
+
+def _imports(source) -> str:
+    from nbgrader.utils import is_locked
+
+    statements = [
+        statement
+        for cell in source.cells
+        if cell.cell_type == "code" and not is_locked(cell)
+        for statement in import_statements(cell.source)
+    ]
+    return "\n".join(dict.fromkeys(map(ast.unparse, statements)))
+
+
+def import_statements(text: str) -> list[ast.Import | ast.ImportFrom]:
+    """The imports at the top level of a cell's code."""
+    return [one for one in _parsed(text).body if isinstance(one, ast.Import | ast.ImportFrom)]
 
 
 def names_bound(text: str) -> frozenset[str]:

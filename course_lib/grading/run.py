@@ -14,6 +14,7 @@ from datetime import datetime
 from itertools import islice
 from pathlib import Path
 from queue import SimpleQueue
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from nbgrader.api import Gradebook
@@ -224,8 +225,8 @@ def _in_threads(
     idle: SimpleQueue[dict[str, Grader]] = SimpleQueue()
     with ExitStack() as stack:
         graders = []
-        for number in range(workers):
-            each = {name: Grader(release, options, number) for name, release in releases.items()}
+        for _ in range(workers):
+            each = {name: Grader(release, options) for name, release in releases.items()}
             graders += map(stack.enter_context, each.values())
             idle.put(each)
 
@@ -267,41 +268,52 @@ def _on_spark(releases, options, submissions, students, workers, master) -> Iter
     packed = {name: release.to_json() for name, release in releases.items()}
     builder = SparkSession.builder.master(master).appName("grading")
     builder = builder.config("spark.ui.enabled", "false")
-    with _local_spark() if master.startswith("local") else nullcontext():
-        spark = builder.getOrCreate()
 
-    def task(partition: int, batch: Iterable[Mapping[str, Submission]]) -> Iterator[Graded]:
+    def task(batch: Iterable[Mapping[str, Submission]]) -> Iterator[Graded]:
         with ExitStack() as stack:
             graders = {
-                name: stack.enter_context(Grader(Release.from_json(text), options, partition))
+                name: stack.enter_context(Grader(Release.from_json(text), options))
                 for name, text in packed.items()
             }
             for one in batch:
                 yield grade_student(graders, one)
 
-    try:
-        left = iter(students)
-        while batch := [submissions.read(student) for student in islice(left, 32 * workers)]:
-            rdd = spark.sparkContext.parallelize(batch, workers)
-            yield rdd.mapPartitionsWithIndex(task).collect()
-    finally:
-        spark.stop()
+    with _local_spark() if master.startswith("local") else nullcontext():
+        spark = builder.getOrCreate()
+        try:
+            left = iter(students)
+            while batch := [submissions.read(student) for student in islice(left, 32 * workers)]:
+                rdd = spark.sparkContext.parallelize(batch, workers)
+                yield rdd.mapPartitions(task).collect()
+        finally:
+            spark.stop()
 
 
 @contextmanager
 def _local_spark() -> Iterator[None]:
-    """For a Spark that starts here: nobody else can reach it, and its tasks run in this Python."""
-    wanted = {"SPARK_LOCAL_IP": "127.0.0.1", "PYSPARK_PYTHON": sys.executable}
-    before = {name: os.environ.get(name) for name in wanted}
-    os.environ.update(wanted)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
+    """For a Spark that starts here: nobody else can reach it, its tasks run in this Python, and its
+    workers leave their folders neither in pip's nor in the working directory."""
+    import pyspark
+
+    with TemporaryDirectory(prefix="spark-") as home:
+        for entry in Path(pyspark.__file__).parent.iterdir():
+            if entry.name != "work":
+                Path(home, entry.name).symlink_to(entry)
+        wanted = {
+            "SPARK_HOME": home,
+            "SPARK_LOCAL_IP": "127.0.0.1",
+            "PYSPARK_PYTHON": sys.executable,
+        }
+        before = {name: os.environ.get(name) for name in wanted}
+        os.environ.update(wanted)
+        try:
+            yield
+        finally:
+            for name, value in before.items():
+                if value is None:
+                    del os.environ[name]
+                else:
+                    os.environ[name] = value
 
 
 @dataclass

@@ -10,6 +10,7 @@ import os
 import re
 import signal
 import socket
+import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -43,7 +44,8 @@ def run(shell: Shell, report: int, channel: int, life: int) -> None:
     grader = Channel(report, sends=LARGE, takes=LARGE)
     grader.send({"pid": os.getpid()})
     job = grader.receive()
-    os.chdir(job["folder"])
+    os.chdir(job["folder"])  # which has the course's files, and nothing of the learner's
+    sys.path.insert(0, "")
     os.environ["NBGRADER_EXECUTION"] = "autograde"
     for name, content in job["files"].items():
         path = Path(job["folder"], name)

@@ -22,6 +22,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from importlib.util import find_spec
+from itertools import chain, count
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -31,12 +32,15 @@ from nbgrader.utils import determine_grade, is_grade
 from course_lib.grading import findings, jail
 from course_lib.grading.findings import Finding
 from course_lib.grading.preflight import preflight
-from course_lib.grading.release import Release
+from course_lib.grading.release import Release, import_statements
 from course_lib.grading.wire import LARGE, Channel, ClosedError
 
 # How long a process may take to come up, or to answer beyond the limits it was given.
 _START_S = 60
 _PATIENCE_S = 15
+
+
+_NUMBERS = count()
 
 
 class GradingError(RuntimeError):
@@ -122,18 +126,16 @@ class Row:
 class Grader:
     """Grades submissions of one release, one after the other. Close it, or use it with ``with``.
 
-    `number` tells graders on one machine apart. Raises JailUnavailableError, at the first
-    submission, where the options want a jail and this machine has none.
+    Raises JailUnavailableError, at the first submission, where the options want a jail and this
+    machine has none.
     """
 
-    def __init__(self, release: Release, options: Options, number: int = 0):
+    def __init__(self, release: Release, options: Options):
         self.release = release
         self.options = options
-        self._number = number
         self._folder = Path(tempfile.mkdtemp(prefix="grading-"))
         self._templates: dict[str, _Template] = {}
         self._closed = False
-        self._imports = _imports(release)
 
     def __enter__(self) -> "Grader":
         return self
@@ -213,7 +215,7 @@ class Grader:
             Path(jail_folder).mkdir()
         return {
             "cells": [self._cell(cell) for cell in notebook.cells],
-            "imports": self._imports,
+            "imports": self.release.imports,
             "learner_names": sorted(self.release.learner_names),
             "files": _in_base_64(self.release.files),
             "learner_files": _in_base_64(files),
@@ -247,7 +249,7 @@ class Grader:
             if template is not None:
                 template.close()
             modules = modules_of(self.release, tests=role == "trusted")
-            template = _Template(role, self._number, self.options, modules, self._folder)
+            template = _Template(role, self.options, modules, self._folder)
             self._templates[role] = template
         return template
 
@@ -255,7 +257,7 @@ class Grader:
 def try_jail() -> None:
     """Build a jail and take it down. Raises JailUnavailableError where there cannot be one."""
     with tempfile.TemporaryDirectory(prefix="grading-") as folder:
-        _Template("jailed", 0, Options(), [], Path(folder)).close()
+        _Template("jailed", Options(), [], Path(folder)).close()
 
 
 class _Run:
@@ -333,10 +335,11 @@ class _Run:
 class _Template:
     """A template process, and the socket over which it takes orders."""
 
-    def __init__(self, role: str, number: int, options: Options, modules, folder: Path):
+    def __init__(self, role: str, options: Options, modules, folder: Path):
         self._options = options
         self._role = role
-        self._number = number
+        # Of all processes of this machine, and of all templates of this process.
+        self._number = os.getpid() * 64 + next(_NUMBERS) % 64
         self._folder = folder
         self._group = None
         modules = list(modules)
@@ -436,35 +439,17 @@ def modules_of(release: Release, *, tests: bool) -> list[str]:
     """The modules that a release's cells import at top level, those of its tests too or not; and
     NumPy if there is one, whose arrays pass between kernels only where it is loaded."""
     modules: dict[str, None] = {"numpy": None} if find_spec("numpy") else {}
-    for cell in release.cells:
-        text = cell.source if tests else cell.released
-        if cell.cell_type == "code" and (tests or not cell.grade):
-            for statement in _import_statements(text):
-                if isinstance(statement, ast.Import):
-                    modules.update(dict.fromkeys(alias.name for alias in statement.names))
-                elif statement.module and not statement.level:
-                    modules[statement.module] = None
-    return list(modules)
-
-
-def _imports(release: Release) -> str:
-    """The import statements of cells that are neither locked nor answers: tests may rely on them,
-    but what learners make of those cells is theirs."""
-    statements = [
-        statement
+    texts = [
+        cell.source if tests else cell.released
         for cell in release.cells
-        if cell.cell_type == "code" and not cell.locked and not cell.solution
-        for statement in _import_statements(cell.released)
+        if cell.cell_type == "code" and (tests or not cell.grade)
     ]
-    return "\n".join(map(ast.unparse, statements))
-
-
-def _import_statements(text: str) -> list[ast.Import | ast.ImportFrom]:
-    try:
-        tree = ast.parse(text)
-    except (SyntaxError, ValueError):
-        return []
-    return [one for one in tree.body if isinstance(one, ast.Import | ast.ImportFrom)]
+    for statement in chain.from_iterable(map(import_statements, [release.imports, *texts])):
+        if isinstance(statement, ast.Import):
+            modules.update(dict.fromkeys(alias.name for alias in statement.names))
+        elif statement.module and not statement.level:
+            modules[statement.module] = None
+    return list(modules)
 
 
 def _points(cell) -> float | None:

@@ -24,10 +24,6 @@ OPTIONS = Options(
 )
 
 
-# Graders of the same number share a user of the machine's, and its number of processes.
-NUMBER = 77
-
-
 @pytest.fixture(scope="module")
 def course(tmp_path_factory):
     """A course folder; a gradebook, and what another student handed in, are in it."""
@@ -51,7 +47,7 @@ def honest(release):
 
 @pytest.fixture(scope="module")
 def grader(release):
-    with Grader(release, OPTIONS, NUMBER) as grader:
+    with Grader(release, OPTIONS) as grader:
         yield grader
 
 

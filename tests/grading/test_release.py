@@ -7,7 +7,8 @@ from dataclasses import replace
 
 import nbformat
 import pytest
-from grading.courses import GENERAL, ROOT, SETS, course_directory
+from grading.courses import GENERAL, ROOT, SETS, course_directory, nbgrader
+from nbformat.v4 import new_code_cell, new_notebook
 from nbgrader.api import Gradebook
 
 from course_lib.checks.registry import problem_sets as defined_sets
@@ -111,6 +112,22 @@ def test_cells_that_nbgrader_does_not_manage_have_no_name(general_releases):
     assert by_source["notes of mine"].metadata == {}
     assert by_source["TAU = 2 * math.pi"].runs_trusted
     assert general_releases["first"].learner_names == {"area"}
+
+
+def test_imports_of_the_teachers_are_the_tests_own(general_releases, tmp_path):
+    """A test may use what only a solution imports; that is no name for a learner's answer."""
+    assert general_releases["first"].imports == "import math"
+    folder = tmp_path / "source" / "a"
+    folder.mkdir(parents=True)
+    answer = (
+        "%matplotlib inline\n### BEGIN SOLUTION\nimport numpy as np\nx = np.e\n### END SOLUTION"
+    )
+    cell = new_code_cell(answer, metadata=nbgrader("x", solution=True))
+    nbformat.write(new_notebook(cells=[cell]), folder / "a.ipynb")
+    (tmp_path / "nbgrader_config.py").write_text("c = get_config()\n")
+    release = load_releases(course_directory(tmp_path, "a"))["a"]
+    assert release.imports == "import numpy as np"
+    assert release.learner_names == {"x"}
 
 
 def test_answers_that_a_person_grades(general_releases):
