@@ -16,7 +16,7 @@ lab: .venv/ready  ## open JupyterLab at the first lesson (HOST=, PORT=, BROWSER=
 	$(BIN)/jupyter lab --ip=$(HOST) --port=$(PORT) $(if $(filter no,$(BROWSER)),--no-browser) $(if $(filter 0,$(shell id -u)),--allow-root) --LabApp.default_url=/lab/tree/notebooks/00_start_here.ipynb
 
 test: .venv/ready  ## run everything that CI runs
-	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/python -m pytest --nbval tests notebooks
+	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/python -m pytest -n 2 --dist loadfile --nbval tests notebooks
 
 lint: .venv/ready  ## check style
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .
