@@ -105,7 +105,8 @@ breakout(
     """
     import os, subprocess
     places = ["/scratch", "/tmp", "/dev/shm", "/etc", "/home", "/var", "COURSE", os.getcwd()]
-    found = subprocess.run(["grep", "-rlE", "assert squar[e]", *places], capture_output=True)
+    grep = ["grep", "-rlE", "--exclude-dir=.venv", "assert squar[e]"]
+    found = subprocess.run([*grep, *places], capture_output=True)
     won = bool(found.stdout)
     """,
 )
