@@ -329,18 +329,25 @@ def _check(root: Path, arguments: Namespace) -> int:
 
 def _grade(root: Path, arguments: Namespace) -> int:
     from course_lib.grading.run import show
+    from course_lib.spark.java import java_env
 
     if arguments.workers < 1:
         raise AssignmentError(f"--workers is a number from 1 on, not {arguments.workers}")
-    graded = grade(
-        root,
-        arguments.set,
-        workers=arguments.workers,
-        unsandboxed=arguments.unsandboxed,
-        master=arguments.master,
-        force=arguments.force,
-        progress=show,
-    )
+    if arguments.master:  # Spark's driver runs here
+        os.environ["JAVA_HOME"] = java_env()["JAVA_HOME"]
+    try:
+        graded = grade(
+            root,
+            arguments.set,
+            workers=arguments.workers,
+            unsandboxed=arguments.unsandboxed,
+            master=arguments.master,
+            force=arguments.force,
+            progress=show,
+        )
+    except KeyboardInterrupt:
+        print("\nInterrupted. What is graded stays graded; run it again to go on.")
+        return 130  # as shells say it
     for one in graded.grades:
         print(f"{one.student:24} {one.points:6g} of {one.max_points:g} points")
     print(graded.summary)

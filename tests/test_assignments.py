@@ -205,6 +205,15 @@ def test_another_course_is_graded_where_it_lies(course, monkeypatch, capsys, tmp
     assert "there is no nbgrader_config.py in it" in capsys.readouterr().out
 
 
+def test_an_interrupted_class_can_go_on(course, monkeypatch, capsys):
+    def interrupt(*_args, **_options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(assignments, "grade", interrupt)
+    assert run(course, monkeypatch, "grade", "ps04") == 130
+    assert "run it again to go on" in capsys.readouterr().out
+
+
 def test_a_class_needs_a_worker(course, monkeypatch, capsys):
     shutil.copytree(course / "exercises" / PS04, course / "submitted" / "zoe" / PS04)
     assert run(course, monkeypatch, "grade", "ps04", "--workers", "0") == 1
