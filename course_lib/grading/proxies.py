@@ -356,7 +356,7 @@ class LearnerKernel:
             method.__name__ = name
             return method
 
-        methods = {name: remote(name) for name in about["methods"] if isinstance(name, str)}
+        methods = {name: remote(name) for name in about["methods"] if _may_be_asked(name)}
         more = {"_learner_token": token, "_learner_base": base, "called_elsewhere": called}
         return type(learner_class.__name__, (base,), methods | more)
 
@@ -382,6 +382,13 @@ class LearnerKernel:
             if not isinstance(name, str) or isinstance(value, LearnerFunction | LearnerObject):
                 raise ForgedError("an attribute that is not plain")
             vars(owner)[name] = value
+
+
+def _may_be_asked(name: Any) -> bool:
+    """Whether a method of a learner's class takes the place of its base's: how objects compare, and
+    how attributes are found, is not for the learner to say."""
+    special = {"__init__", "__call__", *(f"__{operator}__" for operator in _OPERATORS)}
+    return isinstance(name, str) and (not name.startswith("__") or name in special)
 
 
 class _Forgery:
