@@ -52,7 +52,7 @@ def test_the_parts_add_up_to_what_a_real_process_has_committed():
     [
         ("64m", lambda jvm: jvm.allocate_direct("8m"), "Other"),
         ("64m", lambda jvm: jvm.start_threads(200), "Thread"),
-        ("64m", lambda jvm: jvm.load_classes(500), "Metaspace"),
+        ("64m", lambda jvm: jvm.load_classes(3000), "Metaspace"),
         ("8m", lambda jvm: jvm.allocate("40m"), "Java Heap"),
     ],
 )

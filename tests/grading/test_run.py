@@ -407,7 +407,7 @@ def test_spark_comes_to_the_same_and_ends(tmp_path, undisturbed):
     mark = f"grading-{os.getpid()}-{tmp_path.name}"
     done = subprocess.run(
         [sys.executable, "-c", GRADE + "grade('local-cluster[2,1,1024]')", root, SET],
-        env={**environment(tmp_path), **java_env(), "TEST_MARK": mark},
+        env={**java_env(), **environment(tmp_path), "TEST_MARK": mark},
         capture_output=True,
         text=True,
         check=False,
