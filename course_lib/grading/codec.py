@@ -16,6 +16,7 @@ import json
 import math
 import struct
 from collections.abc import Callable, Mapping
+from copy import copy
 from itertools import accumulate
 from typing import Any
 
@@ -273,13 +274,14 @@ def apply_change(original: Any, changed: Any) -> None:
     """Make `original` equal to `changed` in place, with what it holds: a list, dict, set,
     bytearray, NumPy array or instance of a dataclass. A tuple or a frozen instance keeps its items,
     which may change. Raises CodecError where the two are not of one kind."""
-    if _changed(original, changed) is not original:
+    if original is not changed and _changed(original, changed) is changed:
         names = name_of(type(original)), name_of(type(changed))
         raise CodecError("a value of type {} cannot become one of type {}".format(*names))
 
 
 def _changed(old: Any, new: Any) -> Any:
-    """`old`, changed in place to equal `new`; or `new`, where that cannot be."""
+    """`old`, changed in place to equal `new`, or made anew of its changed items if it is a tuple or
+    a frozen instance; or `new`, where the two are not of one kind."""
     kind = kind_of(type(old))
     if kind is None or kind_of(type(new)) is not kind:
         return new
@@ -297,13 +299,13 @@ def _changed(old: Any, new: Any) -> Any:
     elif kind.name == "array" and (old.shape, old.dtype) == (new.shape, new.dtype):
         old[...] = new
     elif kind.name in ("tuple", "namedtuple") and len(old) == len(new):
-        for each, other in zip(old, new, strict=True):
-            _changed(each, other)
+        items = map(_changed, old, new)
+        return tuple(items) if kind.name == "tuple" else type(old)._make(items)
     elif kind.name == "dataclass" and list(fields_of(old)) == list(fields_of(new)):
+        if old.__dataclass_params__.frozen:
+            old = copy(old)
         for name, value in fields_of(new).items():
-            value = _changed(getattr(old, name), value)
-            if not old.__dataclass_params__.frozen:
-                setattr(old, name, value)
+            object.__setattr__(old, name, _changed(getattr(old, name), value))
     else:
         return new
     return old

@@ -734,6 +734,21 @@ def test_a_change_makes_the_original_equal(collections, data):
     assert exactly(original) == exactly(changed)
 
 
+@pytest.mark.parametrize(
+    ("original", "changed"),
+    [
+        ([(bytearray(b""),)], [(None,)]),
+        ([(1, [2])], [(3, [2, 4])]),
+        ({"pool": Pool(1, [2])}, {"pool": Pool(5, [2, 3])}),
+        ((), ()),
+    ],
+)
+def test_what_cannot_change_is_replaced_in_what_holds_it(original, changed):
+    apply_change(original, passed(changed))
+    assert original == changed
+    assert exactly(original) == exactly(changed)
+
+
 def test_a_change_is_made_in_what_the_original_holds():
     inner, block, array = [1], Block("a", [1, 2]), np.zeros(2)
     original = {
