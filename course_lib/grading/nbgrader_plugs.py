@@ -1,16 +1,8 @@
 """The same grading for nbgrader's own ways to it: formgrader's Autograde button, the command
 ``nbgrader autograde`` and `NbGraderAPI.autograde`.
 
-A course's ``nbgrader_config.py`` puts two classes into nbgrader's `Autograde`::
-
-    c.Autograde.exporter_class = "course_lib.grading.nbgrader_plugs.MendedNotebookExporter"
-    c.Autograde.autograde_preprocessors = [
-        "course_lib.grading.nbgrader_plugs.ExecuteInJail",
-        "nbgrader.preprocessors.LimitOutput",
-        "nbgrader.preprocessors.SaveAutoGrades",
-        "nbgrader.preprocessors.AssignLatePenalties",
-        "nbgrader.preprocessors.CheckCellMetadata",
-    ]
+A course puts `MendedNotebookExporter` and `ExecuteInJail` into nbgrader's `Autograde` with the
+lines on ``c.Autograde`` in this course's ``nbgrader_config.py``.
 
 `Autograde` converts each submitted notebook twice. In its first pass, where it would read the file
 and stop at one that is broken, the exporter does the preflight; in its second, where it would

@@ -101,8 +101,6 @@ def grade_class(
     Raises NothingToGradeError, ReleaseError, JailUnavailableError and GradingError.
     """
     assignment = coursedir.assignment_id
-    # About how nbgrader uses its database, which is none of ours to mend.
-    warnings.filterwarnings("ignore", category=SAWarning)
     students = students_of(coursedir)
     if not students:
         place = coursedir.format_path(coursedir.submitted_directory, "<student>", assignment)
@@ -112,7 +110,10 @@ def grade_class(
     with (
         closing(Gradebook(coursedir.db_url, coursedir.course_id)) as gradebook,
         ExitStack() as stack,
+        warnings.catch_warnings(),
     ):
+        # About how nbgrader uses its database, which is none of ours to mend.
+        warnings.filterwarnings("ignore", category=SAWarning)
         known = set() if force else books.recorded(gradebook, assignment)
         submissions = Submissions(coursedir, releases)
         waiting = []

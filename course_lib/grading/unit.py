@@ -39,7 +39,7 @@ from course_lib.grading.wire import LARGE, Channel, ClosedError
 _START_S = 60
 _PATIENCE_S = 15
 
-
+# Tells this process's templates apart.
 _NUMBERS = count()
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import nbformat
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_raw_cell
+from nbgrader.api import Gradebook
 from nbgrader.coursedir import CourseDirectory
 from traitlets.config.loader import PyFileConfigLoader
 
@@ -16,6 +17,19 @@ def course_directory(root: Path, assignment: str) -> CourseDirectory:
     """nbgrader's view of a course folder, by the course's own configuration file."""
     config = PyFileConfigLoader("nbgrader_config.py", path=str(root)).load_config()
     return CourseDirectory(config=config, root=str(root), assignment_id=assignment)
+
+
+def scores(root: Path, assignment: str) -> dict[str, dict[str, float | None]]:
+    """The points that the gradebook has, by student and cell."""
+    with Gradebook(course_directory(root, assignment).db_url) as gradebook:
+        return {
+            submission.student.id: {
+                grade.name: grade.auto_score
+                for entry in submission.notebooks
+                for grade in entry.grades
+            }
+            for submission in gradebook.assignment_submissions(assignment)
+        }
 
 
 def copy_problem_sets(root: Path) -> Path:

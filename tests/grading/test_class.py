@@ -3,10 +3,9 @@
 import nbformat
 import psutil
 import pytest
-from grading.courses import course_directory
+from grading.courses import course_directory, scores
 from grading.fort import ASSIGNMENT, FULL, HONEST, handed_in, write_fort
 from grading.hostile import ATTACKS
-from nbgrader.api import Gradebook
 
 from course_lib.grading import jail
 from course_lib.grading.run import grade_class
@@ -51,27 +50,14 @@ def hand_in(course, student, data, files):
         file.write_bytes(content)
 
 
-def points(course):
-    """Everyone's points by grade_id, as the gradebook has them."""
-    with Gradebook(course.db_url) as gradebook:
-        return {
-            submission.student.id: {
-                grade.name: grade.auto_score
-                for notebook in submission.notebooks
-                for grade in notebook.grades
-            }
-            for submission in gradebook.assignment_submissions(ASSIGNMENT)
-        }
-
-
 @pytest.mark.jail
 @pytest.mark.timeout(1200)
 def test_a_class_with_hostile_members(tmp_path):
     release = write_fort(tmp_path)
     due = {}
-    for student, data, files, scores in members(release, tmp_path):
+    for student, data, files, due_to_one in members(release, tmp_path):
         hand_in(tmp_path, student, data, files)
-        due[student] = scores
+        due[student] = due_to_one
     assert len(due) == STUDENTS
     handed_in_before = {f: f.read_bytes() for f in tmp_path.rglob("*.ipynb")}
     before = set(psutil.Process().children(recursive=True))
@@ -84,7 +70,7 @@ def test_a_class_with_hostile_members(tmp_path):
     course = course_directory(tmp_path, ASSIGNMENT)
     summary = grade_class(course, OPTIONS, workers=WORKERS, progress=look)
 
-    assert points(course) == due
+    assert scores(tmp_path, ASSIGNMENT) == due
     assert sum(map(len, summary.by_status.values())) == STUDENTS
     assert {f: f.read_bytes() for f in handed_in_before} == handed_in_before
     assert set(psutil.Process().children(recursive=True)) <= before

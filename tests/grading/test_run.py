@@ -13,6 +13,7 @@ from pathlib import Path
 import nbformat
 import psutil
 import pytest
+from grading import courses
 from grading.courses import GENERAL, course_directory, nbgrader, write_general_course
 from nbformat.v4 import new_code_cell, new_notebook
 from nbgrader.api import Gradebook
@@ -123,15 +124,7 @@ def grade(root: Path, assignment: str = SET, options: Options | None = None, **m
 
 def scores(root: Path, assignment: str = SET) -> dict[str, dict[str, float | None]]:
     """The points that the gradebook has, by student and cell."""
-    with Gradebook(course_directory(root, assignment).db_url) as gradebook:
-        return {
-            submission.student.id: {
-                grade.name: grade.auto_score
-                for entry in submission.notebooks
-                for grade in entry.grades
-            }
-            for submission in gradebook.assignment_submissions(assignment)
-        }
+    return courses.scores(root, assignment)
 
 
 def notebooks(root: Path, assignment: str = SET) -> dict[str, list]:
