@@ -8,6 +8,7 @@ from course_lib.lazy import loaded_on_use
 
 _NAMES = {
     "autopsy": ("ContainerWatcher", "Remains"),
+    "cluster": ("StandaloneCluster", "standalone_cluster", "start_cluster", "stop_cluster"),
     "java": ("Java", "NoJavaError", "find_java", "java_env"),
     "jvm": ("Jvm", "JvmDiedError", "JvmOutOfMemoryError"),
     "memory_oracle": ("MemoryOracle",),

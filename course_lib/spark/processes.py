@@ -3,8 +3,44 @@
 import os
 from collections.abc import Iterator
 from contextlib import suppress
+from pathlib import Path
+from typing import NamedTuple
 
 import psutil
+
+# A JVM's main class, and what Spark calls the process.
+_ROLES = {
+    "org.apache.spark.deploy.SparkSubmit": "driver",
+    "org.apache.spark.deploy.master.Master": "master",
+    "org.apache.spark.deploy.worker.Worker": "worker",
+    "org.apache.spark.executor.CoarseGrainedExecutorBackend": "executor",
+}
+
+
+class SparkProcess(NamedTuple):
+    """A JVM of Spark's: its `role` ("driver", "executor", "master" or "worker"), its ``-Xmx``
+    option as it was given, and the bytes of physical memory it occupies now."""
+
+    pid: int
+    role: str
+    heap_option: str
+    resident: int
+
+
+def spark_processes(variable: str, mark: str) -> list[SparkProcess]:
+    """Those of the marked processes that are Spark's JVMs, ordered by role and age."""
+    processes = []
+    for process in marked(variable, mark):
+        with suppress(psutil.NoSuchProcess):
+            command = process.cmdline()
+            java = Path(command[0]).name == "java" if command else False  # not a shell with it
+            role = next((role for name, role in _ROLES.items() if java and name in command), None)
+            if role is None:
+                continue
+            heap = next((word for word in command if word.startswith("-Xmx")), "")
+            resident = process.memory_info().rss
+            processes.append(SparkProcess(process.pid, role, heap, resident))
+    return sorted(processes, key=lambda process: (process.role, process.pid))
 
 
 def marked(variable: str, mark: str) -> Iterator[psutil.Process]:

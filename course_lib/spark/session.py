@@ -22,7 +22,6 @@ from pathlib import Path
 from socketserver import BaseServer
 from typing import NamedTuple
 
-import psutil
 import py4j.java_gateway
 import py4j.protocol
 import pyspark
@@ -35,11 +34,14 @@ from pyspark.sql import SparkSession
 
 from course_lib.spark.java import java_env
 from course_lib.spark.jvm import COLLECTORS, JvmDiedError, silence_py4j
-from course_lib.spark.processes import end_marked, marked
+from course_lib.spark.processes import SparkProcess, end_marked, spark_processes
 from course_lib.spark.refusal import in_sparks_words
 from course_lib.units import byte_string_as_mib
 
+# The master URL of a cluster that the reader has, and a file of further settings for it, written
+# as spark-defaults.conf is: credentials, container images, queues.
 MASTER_VARIABLE = "SPARK_COURSE_MASTER"
+CONF_VARIABLE = "SPARK_COURSE_CONF"
 
 # Where a session's logs are to stay when it has ended.
 LOGS_VARIABLE = "SPARK_COURSE_LOGS"
@@ -47,26 +49,16 @@ LOGS_VARIABLE = "SPARK_COURSE_LOGS"
 # Every process of a session carries this variable, so that none is overlooked when it ends.
 _MARK = "SPARK_COURSE_SESSION"
 
-_ROLES = {
-    "org.apache.spark.deploy.SparkSubmit": "driver",
-    "org.apache.spark.executor.CoarseGrainedExecutorBackend": "executor",
-}
-
 _SPARK_HOME = Path(pyspark.__file__).parent
+# What Spark takes for a secret by default (spark.redaction.regex), in the names of settings.
+_SECRET = re.compile(r"secret|password|token|access[.]?key", re.IGNORECASE)
+
+_ON_LOOPBACK = re.compile(r"spark://(127\.0\.0\.1|localhost):", re.IGNORECASE)
+
 _EXECUTORS_SECONDS = 60
 _STOP_SECONDS = 5
 
 _running: "_LabSession | None" = None
-
-
-class SparkProcess(NamedTuple):
-    """A JVM of the running session: its `role` ("driver" or "executor"), its ``-Xmx`` option as
-    Spark gave it, and the bytes of physical memory it occupies now."""
-
-    pid: int
-    role: str
-    heap_option: str
-    resident: int
 
 
 def start_lab_session(
@@ -79,6 +71,7 @@ def start_lab_session(
     conf: Mapping[str, object] | None = None,
     collector: str | None = "G1",
     app_name: str = "lab",
+    master: str | None = None,
 ) -> SparkSession:
     """Start Spark and return its session; one that is still running is stopped first.
 
@@ -87,13 +80,26 @@ def start_lab_session(
     given as Spark's size strings and is each JVM's heap. `conf` holds further settings and has the
     last word; `collector` is one of ``G1 Parallel Serial Z``, or None for the JVM's own choice.
 
-    Where the environment variable ``SPARK_COURSE_MASTER`` names a cluster's master URL, the session
-    runs there. Raises ValueError for settings that cannot be, SparkRefusal (in Spark's words) where
-    Spark refuses them, JvmDiedError where a JVM does not come up.
+    With `master`, a cluster's URL, the executors are that cluster's; ``executors=0`` then leaves
+    their number to Spark's settings. Where the environment variable ``SPARK_COURSE_MASTER`` has
+    such a URL, every session with executors runs there, with the settings of the properties file
+    that ``SPARK_COURSE_CONF`` names, if it is set; local mode stays on this machine.
+
+    Raises ValueError for settings that cannot be, SparkRefusal (in Spark's words) where Spark
+    refuses them, JvmDiedError where a JVM does not come up.
     """
     global _running
+    if master is None and executors:
+        master = os.environ.get(MASTER_VARIABLE)
     settings = _settings(
-        executors, executor_cores, executor_memory, driver_memory, cores, collector, app_name
+        executors,
+        executor_cores,
+        executor_memory,
+        driver_memory,
+        cores,
+        collector,
+        app_name,
+        master,
     )
     settings |= {key: _text(value) for key, value in (conf or {}).items()}
     if _running is not None:
@@ -103,7 +109,7 @@ def start_lab_session(
         raise RuntimeError(
             "Spark is running here already, and not as a lab session: stop it with spark.stop()."
         )
-    session = _LabSession(settings, collector)
+    session = _LabSession(settings, collector, master)
     try:
         session.start(executors)
     except BaseException:
@@ -144,18 +150,18 @@ def session_log() -> str:
 
 
 def executor_processes(spark: SparkSession) -> list[SparkProcess]:
-    """The JVMs of the running session: the driver, then the executors, if they are JVMs apart."""
-    processes = []
-    for process in marked(_MARK, _of(spark).mark):
-        with suppress(psutil.NoSuchProcess):
-            command = process.cmdline()
-            role = next((role for name, role in _ROLES.items() if name in command), None)
-            if role is None:
-                continue
-            heap = next((word for word in command if word.startswith("-Xmx")), "")
-            resident = process.memory_info().rss
-            processes.append(SparkProcess(process.pid, role, heap, resident))
-    return sorted(processes, key=lambda process: (process.role, process.pid))
+    """The JVMs of the running session: the driver, then the executors, if they are JVMs apart.
+
+    Raises RuntimeError where the executors are on other machines than this one.
+    """
+    session = _of(spark)
+    processes = spark_processes(_MARK, session.mark)
+    if session.elsewhere:
+        raise RuntimeError(
+            f"This session's executors run on the cluster at {spark.sparkContext.master}, where "
+            'their processes cannot be seen from here: rest(spark, "executors") tells of them.'
+        )
+    return processes
 
 
 def rest(spark: SparkSession, path: str = "") -> object:
@@ -273,8 +279,9 @@ def memory_manager(spark: SparkSession) -> LiveMemoryManager:
 class _LabSession:
     """A driver JVM, the Spark in it, and all that has to be put back when it ends."""
 
-    def __init__(self, settings: dict[str, str], collector: str | None):
+    def __init__(self, settings: dict[str, str], collector: str | None, master: str | None):
         self.mark = uuid.uuid4().hex
+        self.elsewhere = master is not None and not _ON_LOOPBACK.match(master)
         self._folder = tempfile.TemporaryDirectory(prefix="spark-course-")
         folder = Path(self._folder.name)
         logs = Path(os.environ.get(LOGS_VARIABLE, folder))
@@ -285,7 +292,7 @@ class _LabSession:
         self._environment = {
             _MARK: self.mark,
             "JAVA_HOME": java_env()["JAVA_HOME"],
-            "PYSPARK_PYTHON": sys.executable,
+            "PYSPARK_DRIVER_PYTHON": sys.executable,
             "SPARK_HOME": str(_home_in(folder, logs)),
         }
         defaults = {
@@ -294,8 +301,16 @@ class _LabSession:
             "spark.eventLog.enabled": "false",
             "spark.sql.warehouse.dir": str(folder / "warehouse"),
         }
-        if MASTER_VARIABLE not in os.environ:
-            self._environment |= {"SPARK_LOCAL_IP": "127.0.0.1", "SPARK_CONF_DIR": str(folder)}
+        if master is not None:
+            defaults |= _settings_of_the_cluster()
+            # A standalone worker starts executors in its own environment.
+            defaults[f"spark.executorEnv.{_MARK}"] = self.mark
+        if not self.elsewhere:
+            self._environment |= {
+                "PYSPARK_PYTHON": sys.executable,
+                "SPARK_LOCAL_IP": "127.0.0.1",
+                "SPARK_CONF_DIR": str(folder),
+            }
             defaults |= {
                 "spark.driver.host": "127.0.0.1",
                 "spark.driver.bindAddress": "127.0.0.1",
@@ -305,7 +320,9 @@ class _LabSession:
         for role in ("driver", "executor"):
             # The second compiler never pays off in a lab's minute: without it a session starts with
             # half the processor time.
-            options = f"-XX:TieredStopAtLevel=1 -XX:-UsePerfData -Djava.io.tmpdir={folder}"
+            options = "-XX:TieredStopAtLevel=1 -XX:-UsePerfData"
+            if role == "driver" or not self.elsewhere:
+                options += f" -Djava.io.tmpdir={folder}"
             chosen = settings.get(f"spark.{role}.extraJavaOptions", "")
             if collector is not None and not re.search(r"-XX:\+Use\w+GC\b", chosen):
                 options += f" -XX:+Use{collector}GC"
@@ -317,8 +334,12 @@ class _LabSession:
         conf = SparkConf(loadDefaults=False).setAll(list(self._settings.items()))
         with self._log_file.open("wb") as log, _environment(self._environment):
             try:
+                # Settings of the driver's JVM are arguments of a command, which everybody can read.
+                open_to_all = SparkConf(loadDefaults=False).setAll(
+                    [item for item in self._settings.items() if not _SECRET.search(item[0])]
+                )
                 self._gateway = launch_gateway(
-                    conf, popen_kwargs={"stdout": log, "stderr": subprocess.STDOUT}
+                    open_to_all, popen_kwargs={"stdout": log, "stderr": subprocess.STDOUT}
                 )
             except PySparkRuntimeError:
                 raise JvmDiedError(f"The driver's JVM did not start.\n{self.log()}") from None
@@ -333,16 +354,18 @@ class _LabSession:
                 ) from None
             _keep_other_jvms_out()
             _keep_lost_connections_quiet(context._accumulatorServer)
-        if executors and MASTER_VARIABLE not in os.environ:
+        if executors:
             self._wait_for(executors)
 
     def _wait_for(self, executors: int) -> None:
         deadline = time.monotonic() + _EXECUTORS_SECONDS
         status = self.spark.sparkContext._jsc.sc().statusTracker()
-        while len(status.getExecutorInfos()) - 1 < executors:
+        while (up := len(status.getExecutorInfos()) - 1) < executors:
             if time.monotonic() > deadline:
                 raise JvmDiedError(
-                    f"The executors did not come up within {_EXECUTORS_SECONDS} s.\n{self.log()}"
+                    f"Of {executors} executors, {up} came up within {_EXECUTORS_SECONDS} s. Has "
+                    f"{self.spark.sparkContext.master} that much memory and that many cores?\n"
+                    f"{self.log()}"
                 )
             time.sleep(0.05)
 
@@ -457,6 +480,7 @@ def _home_in(folder: Path, logs: Path) -> Path:
 
 
 def _settings(
+    *,
     executors: int,
     executor_cores: int,
     executor_memory: str,
@@ -464,6 +488,7 @@ def _settings(
     cores: int,
     collector: str | None,
     app_name: str,
+    master: str | None,
 ) -> dict[str, str]:
     for name, value, least in (
         ("executors", executors, 0),
@@ -479,9 +504,11 @@ def _settings(
         "spark.app.name": app_name,
         "spark.driver.memory": f"{byte_string_as_mib(driver_memory)}m",
     }
-    if MASTER_VARIABLE in os.environ:
-        settings["spark.master"] = os.environ[MASTER_VARIABLE]
-        settings["spark.executor.instances"] = str(max(executors, 1))
+    if master is not None:
+        settings["spark.master"] = master
+        if executors:
+            settings["spark.executor.instances"] = str(executors)
+            settings["spark.cores.max"] = str(executors * executor_cores)  # what standalone goes by
     elif executors:
         settings["spark.master"] = f"local-cluster[{executors},{executor_cores},{executor_mib}]"
     else:
@@ -490,6 +517,21 @@ def _settings(
         "spark.executor.memory": f"{executor_mib}m",
         "spark.executor.cores": str(executor_cores),
     }
+
+
+def _settings_of_the_cluster() -> dict[str, str]:
+    """The settings in the file that the environment names, read as spark-submit reads it."""
+    file = os.environ.get(CONF_VARIABLE)
+    if file is None:
+        return {}
+    if not os.path.isfile(file):
+        raise ValueError(f"{CONF_VARIABLE} names a properties file; there is no {file}")
+    settings = {}
+    for line in Path(file).read_text(encoding="utf-8").splitlines():
+        key, _, value = re.sub(r"^\s*([^\s=:]+)(\s*[=:]\s*|\s+)", r"\1\0", line).partition("\0")
+        if line.strip() and not line.lstrip().startswith(("#", "!")):
+            settings[key.strip()] = value.strip()
+    return settings
 
 
 def _text(value: object) -> str:
