@@ -10,6 +10,17 @@ from course_lib.model.container import (
 )
 from course_lib.model.heap import COLLECTORS, Heap, heap, runtime_max_memory
 from course_lib.model.managers import StaticMemoryManager, UnifiedMemoryManager
+from course_lib.model.partitions import (
+    fewest_partitions,
+    partition_of,
+    partition_rows,
+    rows_of_keys,
+    rows_without_spill,
+    sort_memory,
+    sort_spill,
+    task_share,
+    unsafe_row_bytes,
+)
 from course_lib.model.pools import MemoryMode
 from course_lib.model.region import Region
 from course_lib.model.replay import Film, Frame, Score, TraceError, parse_trace, replay, score
@@ -39,10 +50,19 @@ __all__ = [
     "YarnScheduler",
     "container",
     "executors_per_node",
+    "fewest_partitions",
     "heap",
     "largest_heap",
     "parse_trace",
+    "partition_of",
+    "partition_rows",
     "replay",
+    "rows_of_keys",
+    "rows_without_spill",
     "runtime_max_memory",
     "score",
+    "sort_memory",
+    "sort_spill",
+    "task_share",
+    "unsafe_row_bytes",
 ]
