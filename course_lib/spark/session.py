@@ -92,14 +92,14 @@ def start_lab_session(
     if master is None and executors:
         master = os.environ.get(MASTER_VARIABLE)
     settings = _settings(
-        executors,
-        executor_cores,
-        executor_memory,
-        driver_memory,
-        cores,
-        collector,
-        app_name,
-        master,
+        executors=executors,
+        executor_cores=executor_cores,
+        executor_memory=executor_memory,
+        driver_memory=driver_memory,
+        cores=cores,
+        collector=collector,
+        app_name=app_name,
+        master=master,
     )
     settings |= {key: _text(value) for key, value in (conf or {}).items()}
     if _running is not None:
