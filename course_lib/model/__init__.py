@@ -21,6 +21,7 @@ from course_lib.model.partitions import (
     task_share,
     unsafe_row_bytes,
 )
+from course_lib.model.planner import Cluster, Forecast, Job, Plan, forecast, plan, plans
 from course_lib.model.pools import MemoryMode
 from course_lib.model.region import Region
 from course_lib.model.replay import Film, Frame, Score, TraceError, parse_trace, replay, score
@@ -30,14 +31,18 @@ from course_lib.model.tasks import MemoryConsumer, SparkOutOfMemoryError, TaskMe
 __all__ = [
     "COLLECTORS",
     "BlockId",
+    "Cluster",
     "Container",
     "Film",
+    "Forecast",
     "Frame",
     "Heap",
+    "Job",
     "MemoryConsumer",
     "MemoryMode",
     "MemoryStore",
     "NodeFit",
+    "Plan",
     "RDDBlockId",
     "Region",
     "Score",
@@ -51,11 +56,14 @@ __all__ = [
     "container",
     "executors_per_node",
     "fewest_partitions",
+    "forecast",
     "heap",
     "largest_heap",
     "parse_trace",
     "partition_of",
     "partition_rows",
+    "plan",
+    "plans",
     "replay",
     "rows_of_keys",
     "rows_without_spill",
