@@ -15,7 +15,7 @@ from course_lib.draw.film import Film, Shot
 from course_lib.draw.heatmap import Heatmap, scale_of
 from course_lib.draw.layout import Placed, extent, layout, strips
 from course_lib.draw.palette import ALARM, GROUND, Kind, kind
-from course_lib.draw.picture import Picture, Shown, held_text, moment_ticks, size_ticks
+from course_lib.draw.picture import Picture, Shown, moment_ticks, size_ticks
 from course_lib.model.region import Region
 from course_lib.units import bytes_to_string
 
@@ -185,7 +185,7 @@ def _draw_notes(axes: Axes, picture: Picture, scale: int, room: Room) -> float:
     for name, held, wanted in picture.holders:
         _draw_holder(
             axes,
-            f"{name}  {held_text(held, wanted)}",
+            f"{name}  {picture.held_text(held, wanted)}",
             (held / scale, wanted / scale),
             Room(room.x, bottom + 0.05, room.w, HOLDER),
         )

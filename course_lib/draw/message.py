@@ -4,7 +4,7 @@ import json
 
 from course_lib.draw.film import Film, Shot
 from course_lib.draw.heatmap import Heatmap, scale_of
-from course_lib.draw.picture import Picture, Series, Shown, held_text, moment_ticks, size_ticks
+from course_lib.draw.picture import Picture, Series, Shown, moment_ticks, size_ticks
 from course_lib.model.region import Region
 from course_lib.units import bytes_to_string
 
@@ -70,7 +70,7 @@ class Sheet:
             packed["marks"] = [list(mark) for mark in picture.marks]
         if picture.holders:
             packed["holders"] = [
-                [name, held, wanted, held_text(held, wanted)]
+                [name, held, wanted, picture.held_text(held, wanted)]
                 for name, held, wanted in picture.holders
             ]
         if picture.waiting:

@@ -92,8 +92,9 @@ class Picture(Shown):
     """Region trees as bars, one above another, or memory over time; never both.
 
     Under the first tree, and on its scale, there may be one thin bar for each of the `holders`, who
-    hold a part of it and may wait for more: (name, bytes held, bytes waited for). `marks`, (bytes,
-    name), lie on these bars or else on the tree. Below are the names of those `waiting`.
+    hold a part of it and may wait for more: (name, bytes held, bytes waited for). Where it is not
+    waiting that they do, `wanting` says what. `marks`, (bytes, name), lie on these bars or else on
+    the tree. Below are the names of those `waiting`.
 
     Raises ValueError for a region whose kind has no colour and for bytes below zero.
     """
@@ -105,6 +106,7 @@ class Picture(Shown):
     limits: tuple[tuple[float, str], ...] = ()
     marks: tuple[tuple[int, str], ...] = ()
     holders: tuple[tuple[str, int, int], ...] = ()
+    wanting: str = "waits for"
     waiting: tuple[str, ...] = ()
 
     def __post_init__(self):
@@ -132,10 +134,15 @@ class Picture(Shown):
         if self.series:
             return _tell_timeline(self)
         told = [*map(_tell, self.regions)]
-        told += [f"{name} holds {held_text(held, more)}." for name, held, more in self.holders]
+        told += [f"{name} holds {self.held_text(held, more)}." for name, held, more in self.holders]
         told += [f"Mark: {name}." for size, name in self.marks]
         told += [f"Waiting: {', '.join(self.waiting)}."] * bool(self.waiting)
         return " ".join(told)
+
+    def held_text(self, held: int, wanted: int) -> str:
+        """What somebody holds and waits for, as text."""
+        waits = f", {self.wanting} {bytes_to_string(wanted)}" if wanted else ""
+        return f"{bytes_to_string(held)}{waits}"
 
     def span(self) -> tuple[float, float, float]:
         """A timeline's highest size, with a little room above, and its first and last moment."""
@@ -231,16 +238,13 @@ def _region_rows(picture: Picture) -> list[tuple[str, ...]]:
                 row.append(region.note)
             rows.append(tuple(row))
     whole = roots[0].size
-    more = [(name, held_text(*sizes), share(sizes[0], whole)) for name, *sizes in picture.holders]
+    more = [
+        (name, picture.held_text(*sizes), share(sizes[0], whole))
+        for name, *sizes in picture.holders
+    ]
     more += [(name, bytes_to_string(size), share(size, whole)) for size, name in picture.marks]
     more += [(f"{name} waits", "", "") for name in picture.waiting]
     return rows + [(*row, *[""] * (used + noted)) for row in more]
-
-
-def held_text(held: int, wanted: int) -> str:
-    """What somebody holds and waits for, as text."""
-    waits = f", waits for {bytes_to_string(wanted)}" if wanted else ""
-    return f"{bytes_to_string(held)}{waits}"
 
 
 def _lines(region: Region, depth: int = 0) -> Iterator[tuple[int, Region]]:

@@ -22,11 +22,16 @@ def partition_of(keys: Sequence[int], partitions: int) -> int:
     Source: ``HashPartitioning.partitionIdExpression``, ``Murmur3_x86_32.hashLong``.
     """
     _at_least(1, partitions=partitions)
+    return _hashed(*keys) % partitions  # pmod: as in Python, no remainder is negative
+
+
+@cache
+def _hashed(*keys: int) -> int:
+    """The hash of all columns: that of the ones before is the seed for the next."""
     hashed = HASH_SEED
     for key in keys:
         hashed = _hash_long(key, hashed)
-    signed = hashed - 2**32 if hashed >= 2**31 else hashed
-    return signed % partitions  # pmod, as Python's remainder is never negative
+    return hashed - 2**32 if hashed >= 2**31 else hashed
 
 
 def _hash_long(key: int, seed: int) -> int:
@@ -68,20 +73,13 @@ def partition_rows(
     in turn to the salts 0, 1, …, and the shuffle is by key and salt. Raises ValueError for numbers
     below one.
     """
-    _at_least(1, salt=salt, partitions=partitions)
+    _at_least(1, salt=salt)
     sizes = [0] * partitions
-    for key, count in enumerate(rows_of_keys(rows, keys, skew)):
-        for turn, home in enumerate(_homes(key + 1, salt, partitions)):
-            sizes[home] += (count + salt - 1 - turn) // salt
+    for key, count in enumerate(rows_of_keys(rows, keys, skew), 1):
+        for turn in range(salt):
+            columns = (key, turn) if salt > 1 else (key,)
+            sizes[partition_of(columns, partitions)] += (count + salt - 1 - turn) // salt
     return sizes
-
-
-@cache
-def _homes(key: int, salt: int, partitions: int) -> tuple[int, ...]:
-    """The partition of a key with each of its salts."""
-    if salt == 1:
-        return (partition_of((key,), partitions),)
-    return tuple(partition_of((key, turn), partitions) for turn in range(salt))
 
 
 # How much memory its task needs
@@ -118,6 +116,7 @@ def sort_memory(rows: int, row_bytes: int, page_size: int, *, radix: bool = True
     return max(most, _pages(rows, row_bytes, page_size) + array)
 
 
+@cache
 def rows_without_spill(share: int, row_bytes: int, page_size: int, *, radix: bool = True) -> int:
     """The most rows that a task can sort within its `share` of execution memory, in bytes.
 

@@ -15,6 +15,7 @@ _HOME_OF = {
     "Landscape": "landscape",
     "OnHeapOffHeap": "on_heap_off_heap",
     "Panel": "explorable",
+    "PartitionSizes": "partition_sizes",
     "Playground": "playground",
     "ProcessMap": "process_map",
     "Race": "the_race",
