@@ -85,7 +85,7 @@ def _draw_bars(figure: Figure, picture: Picture) -> Figure:
             one = placed.region
             if not _draw_region(axes, placed, room):
                 legend[kind(one.kind), f"{one.name} {bytes_to_string(one.size)}"] += 1
-            if placed.overflow:
+            if one.overflow:
                 legend[ALARM, f"beyond {one.name}: {bytes_to_string(one.overflow)}"] += 1
         y = room.y + room.h
         if i == 0:

@@ -23,6 +23,7 @@ from course_lib.model.partitions import (
 )
 from course_lib.model.planner import Cluster, Forecast, Job, Plan, forecast, plan, plans
 from course_lib.model.pools import MemoryMode
+from course_lib.model.python_workers import PythonSide, arrow_batch, python_workers
 from course_lib.model.region import Region
 from course_lib.model.replay import Film, Frame, Score, TraceError, parse_trace, replay, score
 from course_lib.model.store import BlockId, MemoryStore, RDDBlockId, StorageLevel
@@ -43,6 +44,7 @@ __all__ = [
     "MemoryStore",
     "NodeFit",
     "Plan",
+    "PythonSide",
     "RDDBlockId",
     "Region",
     "Score",
@@ -53,6 +55,7 @@ __all__ = [
     "TraceError",
     "UnifiedMemoryManager",
     "YarnScheduler",
+    "arrow_batch",
     "container",
     "executors_per_node",
     "fewest_partitions",
@@ -64,6 +67,7 @@ __all__ = [
     "partition_rows",
     "plan",
     "plans",
+    "python_workers",
     "replay",
     "rows_of_keys",
     "rows_without_spill",

@@ -94,7 +94,7 @@ function drawTrees(view, width, pen) {
       svg += drawTile(tile, label, pen);
       if (tile.overflow) {
         edges += `<line class="edge" x1="${x + w}" x2="${x + w}" y1="${y}" y2="${y + h}"/>`;
-        explain("alarm", `beyond ${region.name}: ${region.overflow}`);
+        if (region.overflow) explain("alarm", `beyond ${region.name}: ${region.overflow}`);
       }
       if (!label) explain(region.kind, `${region.name} ${region.text}`);
     }
