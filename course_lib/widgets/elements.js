@@ -68,6 +68,8 @@ function tableOf(view) {
     }
   };
   for (const tree of view.trees) walk(tree, 0, tree);
+  for (const [name, , , told] of view.holders ?? []) rows.push([name, told, "", ""]);
+  for (const [, name] of view.marks ?? []) rows.push([name, "", "", ""]);
   rows.push(...facts.map(([name, value]) => [name, value, "", ""]));
   return { head: ["region", "size", "share", ""], rows };
 }
