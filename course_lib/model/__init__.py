@@ -8,6 +8,7 @@ from course_lib.model.container import (
     executors_per_node,
     largest_heap,
 )
+from course_lib.model.driver import Result, driver_budget
 from course_lib.model.heap import COLLECTORS, Heap, heap, runtime_max_memory
 from course_lib.model.managers import StaticMemoryManager, UnifiedMemoryManager
 from course_lib.model.partitions import (
@@ -47,6 +48,7 @@ __all__ = [
     "PythonSide",
     "RDDBlockId",
     "Region",
+    "Result",
     "Score",
     "SparkOutOfMemoryError",
     "StaticMemoryManager",
@@ -57,6 +59,7 @@ __all__ = [
     "YarnScheduler",
     "arrow_batch",
     "container",
+    "driver_budget",
     "executors_per_node",
     "fewest_partitions",
     "forecast",

@@ -9,6 +9,7 @@ _HOME_OF = {
     "CacheShelf": "cache_shelf",
     "ContainerBuilder": "container_builder",
     "Control": "explorable",
+    "DriverBudget": "driver_budget",
     "Explorable": "explorable",
     "HeapRegions": "heap_regions",
     "HeapSawtooth": "heap_sawtooth",

@@ -81,7 +81,7 @@ def _facts(found: PythonSide, *, reused: bool) -> tuple[tuple[str, str], ...]:
         ("all processes occupy", bytes_to_string(found.executor_resident)),
         ("granted", bytes_to_string(found.container.granted_mib * MIB)),
         ("what comes of it", found.outcome),
-        ("model and real workers differ by", f"at most {TOLERANCE:.0%}"),
+        ("real workers differ from this by", f"at most {TOLERANCE:.0%}"),
     )
 
 
