@@ -1,21 +1,27 @@
 """Answers as a learner might hand them in, made from what a task defines as right or wrong."""
 
 import inspect
+import linecache
+import textwrap
 from collections.abc import Callable
 
-from course_lib.checks import ClassTask, Task
+from course_lib.checks import ClassTask, PersonalTask, ProgramTask, Task
 from course_lib.checks.registry import AnyTask
 
 
 def source(task: AnyTask, compute: Callable, seed: int) -> str:
     """Python text that answers `task` as `compute` does.
 
-    A class becomes its own text, under the task's name. A function becomes a table of its results,
-    for the inputs that belong to the seed: an answer must not call the course's own code.
+    A class, and a function of Spark code, becomes its own text, under the task's name. Any other
+    function becomes a table of its results, for the inputs that belong to the seed: an answer must
+    not call the course's own code.
     """
     if isinstance(task, ClassTask):
         text = inspect.getsource(compute).replace(compute.__name__, task.name, 1)
         return f"from {task.base.__module__} import {task.base.__name__}\n\n\n{text}"
+    if isinstance(task, ProgramTask):
+        text = textwrap.dedent(inspect.getsource(compute))
+        return text.replace(f"def {compute.__name__}(", f"def {task.name}(", 1)
     if not isinstance(task, Task):
         return f"{task.name} = {dict(compute())!r}"
     table = {}
@@ -37,5 +43,14 @@ def source(task: AnyTask, compute: Callable, seed: int) -> str:
 def answer(task: AnyTask, compute: Callable, seed: int):
     """What a notebook holds under the task's name after running that text."""
     namespace = {}
-    exec(source(task, compute, seed), namespace)
+    text = source(task, compute, seed)
+    # As in a notebook: what was written in a cell can be read again.
+    cell = f"<cell {abs(hash(text))}>"
+    linecache.cache[cell] = (len(text), None, text.splitlines(keepends=True), cell)
+    exec(compile(text, cell, "exec"), namespace)
     return namespace[task.name]
+
+
+def as_given_to(learner: str, task: AnyTask) -> AnyTask:
+    """The task with the learner's own numbers, if it has such."""
+    return task.of(learner) if isinstance(task, PersonalTask) else task

@@ -10,14 +10,14 @@ from pathlib import Path
 
 import nbformat
 import pytest
-from answers import source
+from answers import as_given_to, source
 from nbgrader.api import Gradebook
 from nbgrader.converters import Autograde, GenerateAssignment
 from nbgrader.coursedir import CourseDirectory
 from traitlets.config.loader import PyFileConfigLoader
 
 from course_lib import assignments
-from course_lib.checks import PredictionTask, problem_sets
+from course_lib.checks import PersonalTask, PredictionTask, find_task, problem_sets
 from course_lib.grading.steps import run_step
 
 ROOT = Path(__file__).parents[1]
@@ -36,7 +36,19 @@ def graded_cells(name):
     """The graded cells of the solutions, by the full name of their task."""
     cells = notebook(ROOT / "solutions" / name).cells
     graded = [cell for cell in cells if cell.metadata.get("nbgrader", {}).get("grade")]
-    return {re.search(r'check\("(.+?)"\)', cell.source)[1]: cell for cell in graded}
+    return {re.search(r'check\("(.+?)"', cell.source)[1]: cell for cell in graded}
+
+
+def tasks(name, student):
+    """The tasks of a set as a student has them."""
+    return [as_given_to(student, task) for task in the_set(name).tasks]
+
+
+def handed_in_by(student, notebook):
+    """A notebook in which its learner has written who they are, where it asks."""
+    for cell in notebook.cells:
+        cell.source = re.sub(r"^learner_id = .*", f'learner_id = "{student}"', cell.source)
+    return notebook
 
 
 def seed(name, task):
@@ -80,8 +92,10 @@ def test_a_set_has_one_graded_cell_for_each_task_with_its_points(name):
         _, visible, hidden = re.split(
             r"^(?=check\()|^### BEGIN HIDDEN TESTS$", cell.source, flags=re.M
         )
-        assert visible.strip() == f'check("{full}")'
-        assert f'grade("{full}"' in hidden
+        personal = isinstance(find_task(full), PersonalTask)
+        own = ", learner_id=learner_id" if personal else ""
+        assert visible.strip() == f'check("{full}"{own})'
+        assert f'grade("{full}"{own}' in hidden
 
 
 @pytest.mark.parametrize("name", FOLDERS)
@@ -110,21 +124,22 @@ def with_answers(name, texts):
 def wrong_answers(name, number):
     """Each task's misconception of that number, where it has so many, and the text of an answer
     that shows it, both by task name."""
+    theirs = tasks(name, f"misconceptions-{number}")
     shown = {
         task.name: task.misconceptions[number]
-        for task in the_set(name).tasks
+        for task in theirs
         if number < len(task.misconceptions)
     }
     texts = {
         task.name: source(task, shown[task.name].compute, seed(name, task))
-        for task in the_set(name).tasks
+        for task in theirs
         if task.name in shown
     }
     return shown, texts
 
 
 def submissions(name):
-    most = max(len(task.misconceptions) for task in the_set(name).tasks)
+    most = max(len(task.misconceptions) for task in tasks(name, "anybody"))
     return [f"misconceptions-{number}" for number in range(most)]
 
 
@@ -134,12 +149,15 @@ def graded(request, tmp_path_factory):
     name = request.param
     root = course(tmp_path_factory.mktemp(name))
     submitted = root / "submitted"
-    shutil.copytree(ROOT / "solutions" / name, submitted / "complete" / name)
-    shutil.copytree(ROOT / "exercises" / name, submitted / "untouched" / name)
+    for student, folder in (("complete", "solutions"), ("untouched", "exercises")):
+        shutil.copytree(ROOT / folder / name, submitted / student / name)
+    complete = handed_in_by("complete", notebook(ROOT / "solutions" / name))
+    nbformat.write(complete, submitted / "complete" / name / f"{name}.ipynb")
     for number, student in enumerate(submissions(name)):
         folder = submitted / student / name
         folder.mkdir(parents=True)
-        nbformat.write(with_answers(name, wrong_answers(name, number)[1]), folder / f"{name}.ipynb")
+        answered = handed_in_by(student, with_answers(name, wrong_answers(name, number)[1]))
+        nbformat.write(answered, folder / f"{name}.ipynb")
     return root, name, {one.student: one for one in assignments.grade(root, name).grades}
 
 
@@ -216,7 +234,7 @@ def test_each_misconception_costs_its_points_and_is_named_in_the_feedback(graded
         page = html.unescape(re.sub(r"</?code>", "`", feedback_page(root, name, student)))
         results = {r.cell: r for r in assignments.results(root, name, student)}
         shown, _ = wrong_answers(name, number)
-        for task in the_set(name).tasks:
+        for task in tasks(name, student):
             cell = graded_cells(name)[f"{the_set(name).short_name}/{task.name}"]
             result = results[cell.metadata.nbgrader.grade_id]
             if isinstance(task, PredictionTask):

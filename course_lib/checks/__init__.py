@@ -4,8 +4,10 @@ How to write a set (``ps04.py`` is one to follow):
 
 1. Write ``checks/psNN.py`` with a `PROBLEM_SET`: a `Task` for each function to write, a
    `ClassTask` for a class, a `PredictionTask` for values to predict, an `EffectTask` for settings
-   to choose. Give each its reference and its misconceptions, at least four for a function or a
-   class. Misconceptions and references may use the model; answers may not.
+   to choose, a `ProgramTask` for a function of Spark code, which runs in a child process. Give each
+   its reference and its misconceptions, at least four for a function or a class. Misconceptions and
+   references may use the model; answers may not. Any of them may be in a `PersonalTask`, with
+   numbers of the learner's own.
 2. Write ``solutions/psNN-topic/psNN-topic.ipynb`` in JupyterLab, with nbgrader's cell metadata. A
    task takes two cells. The first is a solution cell, with ``### BEGIN SOLUTION`` and
    ``### END SOLUTION`` around what the student version shows as a comment: a function needs a
@@ -19,6 +21,9 @@ How to write a set (``ps04.py`` is one to follow):
        grade("psNN/name", seed=…)
        ### END HIDDEN TESTS
 
+   Of a `PersonalTask`, the notebook has an unlocked cell ``learner_id = "..."``, gets the numbers
+   with ``my_numbers("psNN/name", learner_id)``, and says ``learner_id=learner_id`` in both calls.
+
 3. Run ``python -m course_lib release`` for the student version in ``exercises/``.
 4. Run ``tests/checks`` and ``tests/test_problem_sets.py``. They find the new set by themselves and
    prove it: the reference passes, an untouched stub is "not attempted yet", each misconception is
@@ -26,8 +31,17 @@ How to write a set (``ps04.py`` is one to follow):
 """
 
 from course_lib.checks.feedback import Feedback, Status
+from course_lib.checks.personal import PersonalTask
+from course_lib.checks.programs import ProgramTask
 from course_lib.checks.reading import read_with, spark_setting
-from course_lib.checks.registry import ProblemSet, check, find_task, grade, problem_sets
+from course_lib.checks.registry import (
+    ProblemSet,
+    check,
+    find_task,
+    grade,
+    my_numbers,
+    problem_sets,
+)
 from course_lib.checks.tasks import (
     CannotCheckError,
     ClassTask,
@@ -47,13 +61,16 @@ __all__ = [
     "EffectTask",
     "Feedback",
     "Misconception",
+    "PersonalTask",
     "PredictionTask",
     "ProblemSet",
+    "ProgramTask",
     "Status",
     "Task",
     "check",
     "find_task",
     "grade",
+    "my_numbers",
     "problem_sets",
     "read_with",
     "spark_setting",

@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from course_lib.checks.feedback import Feedback
+from course_lib.checks.personal import PersonalTask
+from course_lib.checks.programs import ProgramTask
 from course_lib.checks.tasks import ClassTask, EffectTask, PredictionTask, Task
 
-AnyTask = Task | ClassTask | PredictionTask | EffectTask
+AnyTask = Task | ClassTask | PredictionTask | EffectTask | ProgramTask | PersonalTask
 
 _IN_THE_NOTEBOOK = object()
 
@@ -47,17 +49,31 @@ def find_task(name: str) -> AnyTask:
     return tasks[name]
 
 
-def check(name: str, answer: Any = _IN_THE_NOTEBOOK) -> Feedback:
+def my_numbers(name: str, learner_id: str) -> Any:
+    """A learner's numbers for a task such as "ps15/plan": no two learners have the same.
+
+    `learner_id` is the id under which a learner hands in. Raises ValueError for what is none.
+    """
+    return find_task(name).numbers(learner_id)
+
+
+def check(name: str, answer: Any = _IN_THE_NOTEBOOK, *, learner_id: Any = None) -> Feedback:
     """Feedback on an answer, from the visible examples of a task such as "ps04/regions".
 
     Without an `answer`, what the notebook has defined under the task's name is checked: nothing
-    under that name is an answer not attempted yet. Whatever the answer does, this does not raise.
+    under that name is an answer not attempted yet. `learner_id` is for tasks with numbers of the
+    learner's own. Whatever the answer does, this does not raise.
     """
     task = find_task(name)
-    return _judge(task, task.check, answer, sys._getframe(1).f_globals)
+    judge = task.check
+    if isinstance(task, PersonalTask):
+        judge = partial(judge, learner_id=learner_id)
+    return _judge(task, judge, answer, sys._getframe(1).f_globals)
 
 
-def grade(name: str, answer: Any = _IN_THE_NOTEBOOK, *, seed: int = 0) -> Feedback:
+def grade(
+    name: str, answer: Any = _IN_THE_NOTEBOOK, *, seed: int = 0, learner_id: Any = None
+) -> Feedback:
     """Points for an answer, from hidden inputs: what comes between an assignment's HIDDEN TESTS.
 
     `seed` decides which inputs are drawn. The last line of a graded cell has to be this call, since
@@ -65,6 +81,8 @@ def grade(name: str, answer: Any = _IN_THE_NOTEBOOK, *, seed: int = 0) -> Feedba
     """
     task = find_task(name)
     judge = partial(task.grade, seed=seed)
+    if isinstance(task, PersonalTask):
+        judge = partial(judge, learner_id=learner_id)
     return _judge(task, judge, answer, sys._getframe(1).f_globals)
 
 

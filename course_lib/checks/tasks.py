@@ -123,7 +123,7 @@ class Task:
             )
             return self._feedback(Status.NOT_ATTEMPTED, says, graded, calls)
         if calls.course_function:
-            return self._feedback(Status.NOT_YET, [_borrowed(calls.course_function)], graded, calls)
+            return self._feedback(Status.NOT_YET, [borrowed(calls.course_function)], graded, calls)
         return self._compare(inputs, expected, calls, graded)
 
     def _compare(self, inputs, expected, calls: Calls, graded: bool) -> Feedback:
@@ -136,7 +136,7 @@ class Task:
         right, effect = self._right(inputs, expected, outcomes)
         wrong = [i for i, is_right in enumerate(right) if not is_right]
         if not wrong:
-            says = [_with_evidence(effect)] if effect else []
+            says = [with_evidence(effect)] if effect else []
             return self._feedback(Status.RIGHT, says, graded, calls, points=self.points)
 
         shown = effect.misconception if effect is not None else None
@@ -145,7 +145,7 @@ class Task:
         says = [misconception.says for misconception in found]
         says.append(self._difference(inputs[wrong[0]], expected[wrong[0]], outcomes[wrong[0]]))
         if effect is not None and not effect.passed:
-            says.append(_with_evidence(effect))
+            says.append(with_evidence(effect))
         missed = [e for e in self.edge_cases if any(e.applies(*inputs[i]) for i in wrong)]
         ordinary = [i for i in wrong if not any(e.applies(*inputs[i]) for e in missed)]
         if missed and not ordinary and not found:
@@ -313,11 +313,11 @@ class ClassTask:
         methods = [method for owner in own for method in vars(owner).values()]
         for method in filter(is_the_courses, methods):
             function = f"{method.__module__}.{method.__qualname__}"
-            return self._feedback(Status.NOT_YET, [_borrowed(function)], graded)
+            return self._feedback(Status.NOT_YET, [borrowed(function)], graded)
 
         calls = call_all(answer, inputs, self.timeout_s, play=self.play, base=self.base)
         if calls.course_function:
-            return self._feedback(Status.NOT_YET, [_borrowed(calls.course_function)], graded, calls)
+            return self._feedback(Status.NOT_YET, [borrowed(calls.course_function)], graded, calls)
         return self._first_failure(calls, graded)
 
     def _first_failure(self, calls: Calls, graded: bool) -> Feedback:
@@ -335,11 +335,11 @@ class ClassTask:
             effect = outcome.value
             if not effect.passed:
                 says = [m.says for m in self.misconceptions if m.name == effect.misconception]
-                says.append(_with_evidence(effect))
+                says.append(with_evidence(effect))
                 return self._feedback(
                     Status.NOT_YET, says, graded, calls, misconception=effect.misconception
                 )
-        says = [_with_evidence(effect)]
+        says = [with_evidence(effect)]
         return self._feedback(Status.RIGHT, says, graded, calls, points=self.points)
 
     def _feedback(self, status, says, graded, calls=None, *, points=0.0, misconception=None):
@@ -478,10 +478,10 @@ class EffectTask:
             return self._feedback(Status.NOT_YET, [str(refusal)], graded)
         effect = self._try(settings, graded)
         if effect.passed:
-            return self._feedback(Status.RIGHT, [_with_evidence(effect)], graded)
+            return self._feedback(Status.RIGHT, [with_evidence(effect)], graded)
         says = [m.says for m in self.misconceptions if m.name == effect.misconception]
         return self._feedback(
-            Status.NOT_YET, [*says, _with_evidence(effect)], graded, effect.misconception
+            Status.NOT_YET, [*says, with_evidence(effect)], graded, effect.misconception
         )
 
     def _try(self, settings, graded: bool) -> Effect:
@@ -504,7 +504,8 @@ class EffectTask:
         )
 
 
-def _borrowed(course_function: str) -> str:
+def borrowed(course_function: str) -> str:
+    """What a learner is told whose answer is the course's own code."""
     return (
         f"Your code calls `{course_function}`: this answers with the course's own code instead of "
         "yours, and earns no points."
@@ -536,5 +537,6 @@ def _entry(outcome: Outcome, key: str) -> Outcome:
     return outcome
 
 
-def _with_evidence(effect: Effect) -> str:
+def with_evidence(effect: Effect) -> str:
+    """What an effect says, with what was measured."""
     return f"{effect.says} ({effect.evidence})" if effect.evidence else effect.says

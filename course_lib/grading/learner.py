@@ -244,6 +244,9 @@ class Kernel:
             ]
         except (TypeError, ValueError):
             about["parameters"] = None
+        if inspect.isfunction(value):
+            with suppress(OSError, TypeError):  # it was not written in a cell
+                about["source"] = inspect.getsource(value)
         if inspect.isclass(value):
             about["bases"] = [[base.__module__, base.__qualname__] for base in value.__mro__]
             own = [one for one in value.__mro__ if one.__module__ == "__main__"]

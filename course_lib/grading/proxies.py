@@ -9,6 +9,7 @@ brought along, its objects live here, and its methods are sent the object's plai
 import inspect
 import socket
 import sys
+import textwrap
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -17,7 +18,11 @@ from typing import Any
 
 from course_lib.grading import codec
 from course_lib.grading.findings import Finding
+from course_lib.grading.jail import View
 from course_lib.grading.wire import Channel, ClosedError, ForgedError
+
+# Whose submission is graded, for tests that give each learner other numbers.
+STUDENT_VARIABLE = "GRADING_STUDENT"
 
 # How long a kernel may take to write the files it starts with.
 _ENTER_S = 15.0
@@ -60,7 +65,8 @@ class LearnerTimeoutError(GivenUpError):
 class LearnerKernel:
     """The trusted side's end of a learner's kernel.
 
-    `life` is the socket that its warden watches. `call_s` is how many seconds a call may take,
+    `view` is what its jail shows of the machine, None without a jail. `life` is the socket that
+    its warden watches. `call_s` is how many seconds a call may take,
     `output_bytes` how much a cell may write. What happens is kept in `findings`.
     """
 
@@ -69,6 +75,7 @@ class LearnerKernel:
         self.dead: str | None = None
         self.call_s = call_s
         self.watch: Mapping[str, list[str]] | None = None
+        self.view: View | None = None
         self._channel = channel
         self._life = life
         self._output_bytes = output_bytes
@@ -536,6 +543,24 @@ def watch_calls(answer: Any, closed: list[str], opened: list[str]) -> bool:
         return False
     kernel.watch = {"closed": closed, "open": opened}
     return True
+
+
+def source_of(function: Callable) -> str | None:
+    """The text of a function as a notebook or module has it, of the learner's too; None where it
+    has been lost."""
+    if isinstance(function, LearnerFunction):
+        source = function._about.get("source")
+        return textwrap.dedent(source) if isinstance(source, str) else None
+    try:
+        return textwrap.dedent(inspect.getsource(function))
+    except (OSError, TypeError):
+        return None
+
+
+def view_of(answer: Any) -> View | None:
+    """What the jail shows in which this is the learner's; None for what is in no jail."""
+    kernel = getattr(answer, "_kernel", None)
+    return kernel.view if isinstance(kernel, LearnerKernel) else None
 
 
 def _size(part: Any) -> int:

@@ -19,6 +19,7 @@ from typing import Any
 
 from course_lib.grading import jail
 from course_lib.grading.proxies import (
+    STUDENT_VARIABLE,
     GivenUpError,
     LearnerKernel,
     LearnerKernelError,
@@ -47,6 +48,7 @@ def run(shell: Shell, report: int, channel: int, life: int) -> None:
     os.chdir(job["folder"])  # which has the course's files, and nothing of the learner's
     sys.path.insert(0, "")
     os.environ["NBGRADER_EXECUTION"] = "autograde"
+    os.environ[STUDENT_VARIABLE] = job["student"]
     for name, content in job["files"].items():
         path = Path(job["folder"], name)
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -59,6 +61,8 @@ def run(shell: Shell, report: int, channel: int, life: int) -> None:
         job["call_s"],
         job["output_bytes"],
     )
+    if job["view"] is not None:
+        learner.view = jail.View(*(list(map(Path, paths)) for paths in job["view"]))
     notebook = _Notebook(shell, learner, job)
     for number, outcome in notebook.run():
         grader.send({"cell": number, **outcome})

@@ -166,7 +166,8 @@ class Grader:
                 if cell.cell_type == "code":
                     cell.outputs = [_not_run("This submission could not be run.")]
         else:
-            found += self._run(notebook, submission.files_with(self.release))
+            files = submission.files_with(self.release)
+            found += self._run(notebook, submission.student, files)
         scores = {
             cell.metadata.nbgrader.grade_id: 0.0 if checked.refused else _points(cell)
             for cell in notebook.cells
@@ -194,26 +195,31 @@ class Grader:
 
     # Running
 
-    def _run(self, notebook, files: Mapping[str, bytes]) -> list[Finding]:
+    def _run(self, notebook, student: str, files: Mapping[str, bytes]) -> list[Finding]:
         """Run a notebook's cells beside these files, and put their outputs into it."""
         work = Path(tempfile.mkdtemp(dir=self._folder))
         run = _Run(self._template("trusted"), self._template(self._learners_role))
         try:
-            job = self._job(notebook, files, work)
+            job = self._job(notebook, student, files, work)
             found = run.go(job, notebook.cells)
         finally:
             run.end()
             shutil.rmtree(work, ignore_errors=True)
         return found
 
-    def _job(self, notebook, files: Mapping[str, bytes], work: Path) -> dict[str, Any]:
+    def _job(
+        self, notebook, student: str, files: Mapping[str, bytes], work: Path
+    ) -> dict[str, Any]:
         options = self.options
+        view = (options.view.readable, options.view.hidden) if options.sandboxed else None
         (work / "tests").mkdir()
         jail_folder = f"{jail.SCRATCH}/work"
         if not options.sandboxed:
             jail_folder = str(work / "learner")
             Path(jail_folder).mkdir()
         return {
+            "student": student,
+            "view": view and [[str(Path(path).absolute()) for path in paths] for paths in view],
             "cells": [self._cell(cell) for cell in notebook.cells],
             "imports": self.release.imports,
             "learner_names": sorted(self.release.learner_names),

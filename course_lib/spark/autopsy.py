@@ -160,6 +160,7 @@ def autopsy(
     container: str | int | None = None,
     kill_signal: signal.Signals = signal.SIGKILL,
     java_options: Sequence[str] = (),
+    through: Callable[[list[str], Path], list[str]] | None = None,
 ) -> Remains:
     """Run `workload` in a child process, wait for its end or `timeout` seconds, return the remains.
 
@@ -169,7 +170,8 @@ def autopsy(
     for ``java``. For Java `heap` is ``-Xmx``, and `java_options` go in front.
 
     `container` is a size that the workload's processes may not outgrow together: see
-    `ContainerWatcher`. Nothing of the workload is left running, whatever happened.
+    `ContainerWatcher`. ``through(command, folder)`` may put another command around the one to run,
+    which lies in `folder`: a jail. Nothing of the workload is left running, whatever happened.
     """
     limit = byte_string_as_bytes(container) if isinstance(container, str) else container
     if heap is not None:
@@ -180,6 +182,8 @@ def autopsy(
         logs = folder / "logs"
         logs.mkdir()
         command = _command(workload, heap, java_options, folder)
+        if through is not None:
+            command = through(command, folder)
         collections = f"-Xlog:gc,gc+phases:file={folder}/gc-%p.log"
         environment = java_env() | {
             _MARK: mark,

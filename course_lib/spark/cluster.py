@@ -147,7 +147,8 @@ class StandaloneCluster:
             ended = self._daemons[name].poll() is not None
             if ended or time.monotonic() > deadline:
                 how = "ended" if ended else f"was not up within {_UP_SECONDS} s"
-                last = "\n".join(self.log(name).splitlines()[-10:])
+                lines = [line for line in self.log(name).splitlines() if line[:4] != "\tat "]
+                last = "\n".join(lines[-5:])
                 raise JvmDiedError(f"The cluster's {name} {how}.\n{last}")
             time.sleep(0.05)
         return found

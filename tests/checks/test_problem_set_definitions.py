@@ -4,12 +4,14 @@ ones are not attempted, and each misconception is rejected and named."""
 import inspect
 
 import pytest
-from answers import answer
+from answers import answer, as_given_to
 
 from course_lib.checks import (
     ClassTask,
     EffectTask,
+    PersonalTask,
     PredictionTask,
+    ProgramTask,
     Status,
     Task,
     check,
@@ -20,23 +22,27 @@ from course_lib.checks import (
 
 SEEDS = (0, 1, 2)
 
+LEARNER = "ada"
+
 TASKS = [
-    pytest.param(task, id=f"{short_name}/{task.name}")
+    pytest.param(as_given_to(LEARNER, task), id=f"{short_name}/{task.name}")
     for short_name, one in problem_sets().items()
     for task in one.tasks
 ]
 MISCONCEPTIONS = [
-    pytest.param(task, misconception, id=f"{short_name}/{task.name}: {misconception.name}")
-    for short_name, one in problem_sets().items()
-    for task in one.tasks
-    for misconception in task.misconceptions
+    pytest.param(*task.values, misconception, id=f"{task.id}: {misconception.name}")
+    for task in TASKS
+    for misconception in task.values[0].misconceptions
 ]
+
+
+def tried_out(task) -> bool:
+    return isinstance(task, EffectTask | ProgramTask) or bool(getattr(task, "effect", None))
 
 
 def seeds(task) -> tuple[int, ...]:
     # Trying answers out takes real JVMs: one seed is enough for those.
-    tried_out = isinstance(task, EffectTask) or getattr(task, "effect", None)
-    return SEEDS[:1] if tried_out else SEEDS
+    return SEEDS[:1] if tried_out(task) else SEEDS
 
 
 @pytest.mark.parametrize("short_name", problem_sets())
@@ -49,15 +55,30 @@ def test_a_problem_set_has_three_to_five_tasks_with_names_of_their_own(short_nam
 
 @pytest.mark.parametrize("short_name", problem_sets())
 def test_a_problem_set_has_a_task_graded_by_its_effect(short_name):
-    assert any(
-        isinstance(task, EffectTask) or getattr(task, "effect", None)
-        for task in problem_sets()[short_name].tasks
-    )
+    tasks = [as_given_to(LEARNER, task) for task in problem_sets()[short_name].tasks]
+    assert any(map(tried_out, tasks))
+
+
+PERSONAL = [
+    pytest.param(task, id=f"{short_name}/{task.name}")
+    for short_name, one in problem_sets().items()
+    for task in one.tasks
+    if isinstance(task, PersonalTask)
+]
+
+
+@pytest.mark.parametrize("task", PERSONAL)
+def test_numbers_belong_to_their_learner(task):
+    assert task.numbers("ada") == task.numbers(" ada ") != task.numbers("grace")
+    mine = task.of("ada")
+    assert (mine.name, mine.title, mine.points) == (task.name, task.title, task.points)
 
 
 @pytest.mark.parametrize("task", TASKS)
 def test_misconceptions_are_enough_and_each_says_something_of_its_own(task):
-    assert len(task.misconceptions) >= (4 if isinstance(task, Task | ClassTask) else 1)
+    assert len(task.misconceptions) >= (
+        4 if isinstance(task, Task | ClassTask | ProgramTask) else 1
+    )
     for texts in ([m.name for m in task.misconceptions], [m.says for m in task.misconceptions]):
         assert len(set(texts)) == len(texts)
         assert all(texts)
@@ -74,6 +95,10 @@ def test_the_reference_passes(task):
         assert repr(graded) == repr(float(task.points))
 
 
+def _written_later(spark, path):
+    """A docstring, and nothing else."""
+
+
 @pytest.mark.parametrize("untouched", [None, ...])
 @pytest.mark.parametrize("task", TASKS)
 def test_what_is_untouched_is_not_attempted_yet(task, untouched):
@@ -87,6 +112,8 @@ def test_what_is_untouched_is_not_attempted_yet(task, untouched):
             raise NotImplementedError
 
         values += [stub, stub_that_raises]
+    elif isinstance(task, ProgramTask):
+        values.append(answer(task, _written_later, 0))
     elif isinstance(task, ClassTask):
         values.append(type(task.name, (task.base,), {"spill": lambda *_arguments: untouched}))
     else:

@@ -177,7 +177,7 @@ def test_a_second_cluster_ends_the_first(capsys):
 
 
 def test_a_daemon_that_does_not_come_up():
-    with pytest.raises(JvmDiedError, match=r"The cluster's master ended.\n(.*\n)*.*ConfigBuilder"):
+    with pytest.raises(JvmDiedError, match=r"The cluster's master ended.\n(.*\n)*.*MANY-RETAINED"):
         start_cluster(conf={"spark.deploy.retainedApplications": "MANY-RETAINED"})
 
 
