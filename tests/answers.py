@@ -42,13 +42,16 @@ def source(task: AnyTask, compute: Callable, seed: int) -> str:
 
 def answer(task: AnyTask, compute: Callable, seed: int):
     """What a notebook holds under the task's name after running that text."""
+    return defined_in_a_cell(source(task, compute, seed))[task.name]
+
+
+def defined_in_a_cell(text: str) -> dict:
+    """What a cell of a notebook with that text defines. Its source can be read again, as there."""
     namespace = {}
-    text = source(task, compute, seed)
-    # As in a notebook: what was written in a cell can be read again.
     cell = f"<cell {abs(hash(text))}>"
     linecache.cache[cell] = (len(text), None, text.splitlines(keepends=True), cell)
     exec(compile(text, cell, "exec"), namespace)
-    return namespace[task.name]
+    return namespace
 
 
 def as_given_to(learner: str, task: AnyTask) -> AnyTask:

@@ -82,7 +82,8 @@ def _student() -> str | None:
     if student := os.environ.get(STUDENT_VARIABLE):
         return student
     # nbgrader by itself runs a submission in autograded/<student>/<assignment>/.
-    here = Path.cwd()
-    if os.environ.get("NBGRADER_EXECUTION") == "autograde" and here.parents[1].name == "autograded":
-        return here.parent.name
+    folder = Path.cwd().parent
+    autograded = folder.parent.name == "autograded"
+    if os.environ.get("NBGRADER_EXECUTION") == "autograde" and autograded:
+        return folder.name
     return None
