@@ -52,6 +52,10 @@ _TASK_CPUS = (
     "between 1E-9 and 2147483647 (inclusive).",
 )
 _STORAGE_FRACTION = (lambda x: 0 <= x < 1, "Storage fraction must be in [0,1)")
+_SHUFFLE_PARTITIONS = (
+    lambda x: x > 0,
+    "The value of spark.sql.shuffle.partitions must be positive",
+)
 _OFF_HEAP = (lambda x: x >= 0, "The off-heap memory size must not be negative")
 
 SETTINGS = {
@@ -243,6 +247,49 @@ SETTINGS = {
             "1g",
             "1.2.0",
             "Most serialized results that one action may return; 0 is no limit.",
+        ),
+        Setting(
+            "spark.kryoserializer.buffer.max",
+            "MiB",
+            "64m",
+            "1.4.0",
+            "Most that one object may take when Kryo serializes it.",
+        ),
+        Setting(
+            "spark.sql.autoBroadcastJoinThreshold",
+            "bytes",
+            "10MB",
+            "1.1.0",
+            "Largest table that a join broadcasts by itself; -1 is none.",
+        ),
+        Setting(
+            "spark.sql.files.maxPartitionBytes",
+            "bytes",
+            "128MB",
+            "2.0.0",
+            "Most bytes of files that one partition reads.",
+        ),
+        Setting(
+            "spark.sql.shuffle.partitions",
+            "integer",
+            "200",
+            "1.1.0",
+            "Partitions after a shuffle of a DataFrame, before adaptive execution joins small ones.",
+            requirement=_SHUFFLE_PARTITIONS,
+        ),
+        Setting(
+            "spark.sql.adaptive.skewJoin.skewedPartitionThresholdInBytes",
+            "bytes",
+            "256MB",
+            "3.0.0",
+            "Size from which adaptive execution may split a partition of a join as skewed.",
+        ),
+        Setting(
+            "spark.sql.execution.arrow.maxRecordsPerBatch",
+            "integer",
+            "10000",
+            "2.3.0",
+            "Most rows of a batch that goes to Python in Arrow's format; 0 or less is no limit.",
         ),
     )
 }
