@@ -14,7 +14,7 @@ from matplotlib.patheffects import withStroke
 from course_lib.draw.film import Film, Shot
 from course_lib.draw.heatmap import Heatmap, scale_of
 from course_lib.draw.layout import Placed, extent, layout, strips
-from course_lib.draw.palette import ALARM, GROUND, Kind, kind
+from course_lib.draw.palette import ALARM, GROUND, Kind, contrast, kind
 from course_lib.draw.picture import Picture, Shown, moment_ticks, size_ticks
 from course_lib.model.region import Region
 from course_lib.units import bytes_to_string
@@ -346,7 +346,10 @@ def _draw_timeline(figure: Figure, picture: Picture) -> Figure:
     axes.set_xlim(start, end)
     for one in picture.series:
         moments, sizes = zip(*one.points, strict=True)
-        axes.plot(moments, sizes, color=kind(one.kind).light, linewidth=1.6, label=one.label)
+        shade = kind(one.kind).light
+        # The greys of frames are too light for a line.
+        colour = shade if contrast(shade, GROUND.light) > 1.5 else FAINT
+        axes.plot(moments, sizes, color=colour, linewidth=1.6, label=one.label)
     for size, name in picture.limits:
         axes.axhline(size, color=ALARM.light, linewidth=1, linestyle="--")
         axes.annotate(

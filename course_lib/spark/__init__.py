@@ -7,6 +7,7 @@ function `autopsy` has the name of its module: ``from course_lib.spark.autopsy i
 from course_lib.lazy import loaded_on_use
 
 _NAMES = {
+    "allocation": ("ExecutorLife", "executor_lives", "held_over_time", "seconds_since_start"),
     "autopsy": ("ContainerWatcher", "Remains"),
     "cluster": ("StandaloneCluster", "standalone_cluster", "start_cluster", "stop_cluster"),
     "java": ("Java", "NoJavaError", "find_java", "java_env"),

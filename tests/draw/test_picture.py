@@ -4,7 +4,8 @@ import sys
 
 import pytest
 
-from course_lib.draw import Picture, Series, bars, picture, timeline
+from course_lib.draw import PALETTE, Picture, Series, bars, picture, timeline
+from course_lib.draw.figure import FAINT
 from course_lib.draw.picture import moment_ticks, size_ticks
 from course_lib.model import Region, heap
 from course_lib.units import GIB, MIB
@@ -94,6 +95,12 @@ def test_a_notebook_gets_an_image_with_its_text_alternative_and_the_table():
     assert base64.b64decode(data["image/png"]).startswith(b"\x89PNG")
     assert data["text/plain"] == shown.table()
     assert metadata == {"image/png": {"alt": shown.describe()}}
+
+
+def test_a_line_has_its_kinds_colour_unless_that_is_a_frames_grey():
+    frame = Series("heaps", "heap", ((0, 0), (1, MIB)))
+    (axes,) = timeline([SAWTOOTH, frame]).figure().axes
+    assert [line.get_color() for line in axes.lines] == [PALETTE["user"].light, FAINT]
 
 
 def test_a_timeline_tells_its_series_limits_and_events():
