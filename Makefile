@@ -4,7 +4,7 @@ PORT ?= 8888
 BROWSER ?= yes
 BIN := .venv/bin
 
-.PHONY: help lab test lint lessons exercises check grade bench bench-grading record traces conformance pictures lock clean
+.PHONY: help lab test lint lessons cheatsheet exercises check grade bench bench-grading record traces conformance pictures lock clean
 
 help:  ## what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -23,6 +23,9 @@ lint: .venv/ready  ## check style
 
 lessons: .venv/ready  ## run every lesson top to bottom and store its outputs
 	$(BIN)/python scripts/run_lessons.py
+
+cheatsheet: .venv/ready  ## write cheatsheet.html, the page to print
+	$(BIN)/jupyter nbconvert --to lesson --output-dir . notebooks/cheatsheet.ipynb
 
 exercises: .venv/ready  ## generate the learners' version of the problem sets from solutions/
 	$(BIN)/python -m course_lib release

@@ -95,6 +95,8 @@ COURSE = (
     ),
 )
 
+CHEATSHEET = "cheatsheet.ipynb"
+
 LESSONS = {lesson.number: lesson for part in COURSE for lesson in part.lessons}
 
 
@@ -152,7 +154,7 @@ class CourseMap:
                 line = f"{row[0]:2}  {row[1]:{width}}  {row[2]:8}  {row[3]:9}  {row[4]}"
                 lines.append(line.rstrip())
             lines.append("")
-        return "\n".join(lines[:-1])
+        return "\n".join([*lines, f"To print: notebooks/{CHEATSHEET}"])
 
     def _repr_html_(self) -> str:
         head = "".join(f'<th scope="col" style="{_LEFT}">{name}</th>' for name in _HEADINGS)
@@ -163,7 +165,10 @@ class CourseMap:
                 f'<tr><th scope="col" colspan="2" style="{_LEFT}">{html.escape(title)}</th>'
                 f"{head}</tr>{body}"
             )
-        return f'<table aria-label="Course map">{"".join(tables)}</table>'
+        return (
+            f'<table aria-label="Course map">{"".join(tables)}</table>'
+            f'<p>To print: <a href="{CHEATSHEET}">Spark memory on one page</a></p>'
+        )
 
 
 _HEADINGS = ("Opened", "Self-test", "Problem set")

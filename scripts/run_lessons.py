@@ -35,8 +35,11 @@ def run(path: Path) -> None:
     notebook.metadata = {
         "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
         "language_info": {"name": "python"},
+    } | {
         # The explorables' tables: with them, an exported page works without a kernel.
-        "widgets": notebook.metadata["widgets"],
+        name: state
+        for name, state in notebook.metadata.items()
+        if name == "widgets"
     }
     nbformat.validate(notebook)
     nbformat.write(notebook, path)
