@@ -9,22 +9,19 @@ Read the ratios: the times are those of one machine at one moment.
 
 import argparse
 import os
-import shutil
 import signal
 import socket
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from pathlib import Path
 
 from benchmarks import grading, memory_managers
-
-ROOT = Path(__file__).resolve().parent.parent
+from benchmarks.lessons import lessons
+from benchmarks.running import ROOT, Row, milliseconds, run, seconds, timed
 
 LAB_SESSION = """
 from course_lib.spark import start_lab_session, stop_lab_session
@@ -38,8 +35,6 @@ spark = SparkSession.builder.master("local[2]").getOrCreate()
 print("ready", flush=True)
 spark.stop()
 """
-
-Row = tuple[str, str, str, str]
 
 
 def main() -> None:
@@ -120,19 +115,6 @@ def play() -> Iterator[Row]:
     yield from measure()
 
 
-def lessons() -> Iterator[Row]:
-    """Every lesson, top to bottom in a fresh kernel, on a copy."""
-    with tempfile.TemporaryDirectory() as folder:
-        copy = Path(folder) / "notebooks"
-        shutil.copytree(ROOT / "notebooks", copy)
-        total = 0.0
-        for path in sorted(copy.glob("*.ipynb")):
-            took = timed(lambda path=path: run("scripts/run_lessons.py", str(path)))
-            total += took
-            yield f"lesson {path.stem}", seconds(took), "", ""
-        yield "the whole course, executed", seconds(total), "", ""
-
-
 def tests() -> Iterator[Row]:
     """What `make test` runs, once everything is installed."""
     took = timed(lambda: run("-m", "pytest", "--nbval", "tests", "notebooks"))
@@ -155,16 +137,6 @@ BENCHMARKS: dict[str, Callable[[], Iterator[Row]]] = {
     "lessons": lessons,
     "tests": tests,
 }
-
-
-def run(*arguments: str) -> str:
-    """Run this Python with these arguments and return what it prints; leave with it on failure."""
-    done = subprocess.run(
-        [sys.executable, *arguments], cwd=ROOT, capture_output=True, text=True, check=False
-    )
-    if done.returncode:
-        sys.exit(f"{' '.join(arguments)} failed:\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
-    return done.stdout
 
 
 def import_seconds(module: str) -> float:
@@ -195,23 +167,8 @@ def until_ready(program: str) -> float:
     return took
 
 
-def timed(action: Callable[[], object]) -> float:
-    """Seconds that an action takes, or says that it took."""
-    started = time.perf_counter()
-    said = action()
-    return said if isinstance(said, float) else time.perf_counter() - started
-
-
 def median_seconds(action: Callable[[], object], *, runs: int) -> float:
     return statistics.median(timed(action) for _ in range(runs))
-
-
-def milliseconds(value: float) -> str:
-    return f"{value * 1000:.1f} ms"
-
-
-def seconds(value: float) -> str:
-    return f"{value:.1f} s"
 
 
 if __name__ == "__main__":
