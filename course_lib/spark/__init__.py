@@ -23,6 +23,7 @@ _NAMES = {
         "start_lab_session",
         "stop_lab_session",
     ),
+    "storage": ("CachedTable", "StorageTab", "storage_tab"),
 }
 _HOME_OF = {name: module for module, names in _NAMES.items() for name in names}
 
