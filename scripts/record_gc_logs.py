@@ -96,7 +96,7 @@ def compact(log: GcLog, begin: float, end: float) -> dict:
     rows, before = [], round(begin * 1000)
     for c in log.collections:
         time = round(c.time * 1000)
-        sizes = (c.before // MIB, c.after // MIB, c.capacity // MIB)
+        sizes = (c.before // MIB, c.after // MIB, (c.capacity or 0) // MIB)  # ZGC tells none
         rows.append([time - before, c.kind[0], *sizes, round(c.pause * 1e6)])
         before = time
     return {

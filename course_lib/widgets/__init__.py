@@ -6,11 +6,13 @@ The names below are loaded when first used, so that importing this package costs
 from course_lib.lazy import loaded_on_use
 
 _HOME_OF = {
+    "CachePays": "cache_pays",
     "CacheShelf": "cache_shelf",
     "ContainerBuilder": "container_builder",
     "Control": "explorable",
     "DriverBudget": "driver_budget",
     "Explorable": "explorable",
+    "GcLogs": "gc_logs",
     "HeapRegions": "heap_regions",
     "HeapSawtooth": "heap_sawtooth",
     "Landscape": "landscape",

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
 
-from course_lib.draw.picture import Series, share, timeline
-from course_lib.units import MIB
+from course_lib.draw.picture import Picture, Series, share, timeline
+from course_lib.units import MIB, byte_string_as_bytes
 from course_lib.widgets.explorable import Control, Explorable, View
 
 _KINDS = {"y": "young", "m": "mixed", "f": "full", "c": "concurrent"}
@@ -31,9 +31,16 @@ def heap_sawtooth(state: Mapping) -> View:
 
 
 def sawtooth(run: Mapping, java: str) -> View:
-    """One recorded run, in the form in which `scripts/record_gc_logs.py` stores it.
+    """One recorded run, in the form in which `scripts/record_gc_logs.py` stores it."""
+    picture = used_over_time(run, f"Heap of {_mib(run['heap'])} under {run['collector']}")
+    return View(picture, _sentence(run, java), _facts(run, java))
+
+
+def used_over_time(run: Mapping, title: str) -> Picture:
+    """The heap of a recorded run, in the form that `scripts/record_gc_logs.py` makes compact.
 
     A tooth rises while the program allocates and falls while it stands still for a collection.
+    Where the log does not tell the capacity, as ZGC's, it is the most that the heap may have.
     """
     time, capacity, used, full = 0.0, 0, [], []
     for since_last, letter, before, after, room, pause in run["collections"]:
@@ -43,14 +50,13 @@ def sawtooth(run: Mapping, java: str) -> View:
         used += [(begin, before * MIB), (time, after * MIB)]
         if _KINDS[letter] == "full":
             full.append((time, "full collection"))
-    picture = timeline(
+    return timeline(
         [Series("heap used", "user", tuple(used))],
         events=full,
-        limits=[(capacity * MIB, "capacity")],
-        title=f"Heap of {_mib(run['heap'])} under {run['collector']}",
+        limits=[(capacity * MIB or byte_string_as_bytes(run["heap"]), "capacity")],
+        title=title,
         evidence="recorded",
     )
-    return View(picture, _sentence(run, java), _facts(run, java))
 
 
 def _sentence(run: Mapping, java: str) -> str:

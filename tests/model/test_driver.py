@@ -1,0 +1,106 @@
+import pytest
+
+from course_lib.model import Result, driver_budget
+from course_lib.model.driver import DRIVER_ITSELF, PATHS
+from course_lib.units import GIB, MIB
+
+HEAP_SPACE = "java.lang.OutOfMemoryError: Java heap space"
+
+
+def test_a_row_has_bits_for_nulls_and_eight_bytes_a_column():
+    assert Result(1).row_bytes == 16
+    assert Result(1, columns=64).row_bytes == 8 + 512
+    assert Result(1, columns=65).row_bytes == 16 + 520
+
+
+def test_a_text_is_padded_to_words_and_has_a_word_that_tells_its_place():
+    assert Result(1, text=16).row_bytes == 8 + 8 + 16
+    assert Result(1, text=17).row_bytes == 8 + 8 + 24
+
+
+def test_rows_are_larger_on_the_heap_than_on_their_way_and_largest_in_python():
+    result = Result(1000, columns=8)
+    assert result.serialized == 76_000
+    assert result.row_objects == 136_000
+    assert result.python_rows == 576_000
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_every_path_has_a_budget_that_adds_up(path):
+    budget = driver_budget(Result(100_000, columns=4), path)
+    region = budget.region(GIB)
+    assert region.size == GIB
+    assert sum(part.size for part in region.children) == budget.heap_needed
+    assert budget.python_region().size == sum(p.size for p in budget.python_region().children)
+    assert budget.heap_needed > DRIVER_ITSELF
+    assert budget.first_trip(16 * GIB, 0) == ""
+
+
+def test_a_path_that_is_not_there_is_refused_with_those_that_are():
+    with pytest.raises(ValueError, match="path is one of collect, toPandas,"):
+        driver_budget(Result(1), "show")
+
+
+@pytest.mark.parametrize("wrong", [{"rows": 0}, {"columns": 0}, {"text": -1}, {"partitions": 0}])
+def test_a_result_that_cannot_be_is_refused(wrong):
+    ((name, value),) = wrong.items()
+    with pytest.raises(ValueError, match=f"{name} is at least .*, not {value}"):
+        Result(**({"rows": 1} | wrong))
+
+
+def test_take_costs_the_same_however_many_rows_there_are():
+    few, many = (driver_budget(Result(rows), "take") for rows in (10_000, 10**9))
+    assert few.heap_needed == many.heap_needed
+    assert driver_budget(Result(10), "take", take=1000).counted == Result(10).serialized
+
+
+def test_an_iterator_costs_one_partition():
+    whole, parts = (
+        driver_budget(Result(10**7, partitions=n), "toLocalIterator") for n in (1, 1000)
+    )
+    itself = DRIVER_ITSELF
+    assert whole.heap_needed - itself == pytest.approx(1000 * (parts.heap_needed - itself))
+
+
+def test_arrow_spares_the_heap_and_not_python():
+    result = Result(10**7, columns=8)
+    arrow, plain = (driver_budget(result, p) for p in ("toPandas", "toPandas without Arrow"))
+    assert arrow.heap_needed < plain.heap_needed / 10
+    assert arrow.python_needed > 2 * result.arrow
+    assert plain.python_needed > 3 * arrow.python_needed
+
+
+def test_max_result_size_stops_a_collect_only_while_there_is_room_to_count():
+    budget = driver_budget(Result(10**7, columns=8, partitions=100), "collect")
+    assert budget.first_trip(GIB, 0) == HEAP_SPACE
+    told = budget.first_trip(GIB, 512 * MIB)
+    assert told == (
+        "Total size of serialized results of 71 tasks (514.6 MiB) is bigger than "
+        "spark.driver.maxResultSize (512.0 MiB)"
+    )
+    assert budget.first_trip(512 * MIB, 512 * MIB) == HEAP_SPACE
+
+
+def test_max_result_size_does_not_save_what_it_lets_through():
+    budget = driver_budget(Result(5 * 10**6, columns=8), "collect")
+    assert budget.counted < 512 * MIB
+    assert budget.first_trip(768 * MIB, 512 * MIB) == HEAP_SPACE
+    assert budget.first_trip(2 * GIB, 512 * MIB) == ""
+
+
+def test_a_broadcast_of_too_many_rows_is_refused_once_they_are_there():
+    budget = driver_budget(Result(512_000_000), "broadcast")
+    assert budget.first_trip(64 * GIB, 0) == (
+        "Cannot broadcast the table over 512000000 rows: 512000000 rows."
+    )
+    assert budget.first_trip(8 * GIB, 0) == HEAP_SPACE
+    assert "maxResultSize" in budget.first_trip(64 * GIB, GIB)
+
+
+def test_a_hash_table_doubles_so_eight_gibibytes_are_full_at_little_over_four():
+    fits = driver_budget(Result(48_000_000, columns=9), "broadcast")
+    assert fits.first_trip(64 * GIB, 0) == ""
+    too_large = driver_budget(Result(50_000_000, columns=9), "broadcast")
+    assert too_large.first_trip(64 * GIB, 0) == (
+        "Cannot broadcast the table that is larger than 8.0 GiB: 9.0 GiB."
+    )
