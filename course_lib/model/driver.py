@@ -124,16 +124,22 @@ class DriverBudget:
     def first_trip(self, heap: int, max_result_size: int) -> str:
         """What happens first on a driver with this much heap, in words of Spark or the JVM.
 
-        Nothing if it survives. ``maxResultSize`` (0 is no limit) is compared while results come
-        in, and what has come in until then needs heap too.
+        Nothing if it survives.
+        """
+        needed, told = self.decisive_moment(max_result_size)
+        return told if needed <= heap else "java.lang.OutOfMemoryError: Java heap space"
+
+    def decisive_moment(self, max_result_size: int) -> tuple[int, str]:
+        """The heap needed until Spark itself ends it or all is done, and what Spark then says.
+
+        ``maxResultSize`` (0 is no limit) is compared while results come in, and what has come in
+        until then needs heap too.
         """
         if 0 < max_result_size < self.counted:
-            needed, told = DRIVER_ITSELF + max_result_size, self._too_many_results(max_result_size)
-        elif self.refusal:
-            needed, told = self.before_refusal, self.refusal
-        else:
-            needed, told = self.heap_needed, ""
-        return told if needed <= heap else "java.lang.OutOfMemoryError: Java heap space"
+            return DRIVER_ITSELF + max_result_size, self._too_many_results(max_result_size)
+        if self.refusal:
+            return self.before_refusal, self.refusal
+        return self.heap_needed, ""
 
     def _too_many_results(self, limit: int) -> str:
         """Source: ``TaskSetManager.canFetchMoreResults``, with tasks that return equally much."""

@@ -38,8 +38,9 @@ def driver_budget_view(state: Mapping) -> View:
         f"Spark counts {bytes_to_string(budget.counted)} of results; the driver needs {needed} of "
         f"heap, and its Python {python}. "
     )
-    sentence += f"{trip}." if trip else "It survives."
-    if abs(budget.heap_needed - heap) < TOLERANCE * heap:
+    sentence += f"{trip.rstrip('.')}." if trip else "It survives."
+    decisive, _ = budget.decisive_moment(limit)
+    if abs(heap - decisive) < TOLERANCE * decisive:
         sentence += f" It is a close call: real drivers differ from this by up to {TOLERANCE:.0%}."
     return View(picture, sentence, facts)
 
