@@ -1,5 +1,6 @@
 """The executable model of Spark's memory: standard library only, no I/O, deterministic."""
 
+from course_lib.model.caching import Rates, Table, Use, Work, uses
 from course_lib.model.container import (
     Container,
     NodeFit,
@@ -47,15 +48,19 @@ __all__ = [
     "Plan",
     "PythonSide",
     "RDDBlockId",
+    "Rates",
     "Region",
     "Result",
     "Score",
     "SparkOutOfMemoryError",
     "StaticMemoryManager",
     "StorageLevel",
+    "Table",
     "TaskMemoryManager",
     "TraceError",
     "UnifiedMemoryManager",
+    "Use",
+    "Work",
     "YarnScheduler",
     "arrow_batch",
     "container",
@@ -80,4 +85,5 @@ __all__ = [
     "sort_spill",
     "task_share",
     "unsafe_row_bytes",
+    "uses",
 ]

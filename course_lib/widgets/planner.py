@@ -16,10 +16,7 @@ NO_LIMIT = "no limit"
 def planner(state: Mapping) -> View:
     """Thin, balanced and fat executors for the cluster and the job in `state`."""
     most = None if state["most_heap"] == NO_LIMIT else byte_string_as_mib(state["most_heap"])
-    try:
-        made = plans(_cluster(state), most_memory_mib=most)
-    except ValueError as refusal:
-        return View.refused(refusal)
+    made = plans(_cluster(state), most_memory_mib=most)
     met = [forecast(plan, _job(state)) for plan in made]
     title = f"One node of {state['node_cores']} cores and {state['node_memory']}, cut three ways"
     return View(bars(map(_node, made), title=title), _sentence(made, met), _facts(made, met))
