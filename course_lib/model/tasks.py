@@ -166,7 +166,17 @@ class MemoryConsumer:
 
         Raises SparkOutOfMemoryError if that much cannot be had.
         """
-        size = max(self.task_memory_manager.page_size_bytes, required)
+        return self._allocate(max(self.task_memory_manager.page_size_bytes, required), required)
+
+    def allocate_array(self, size: int) -> MemoryBlock | None:
+        """A page for an array of `size` longs, 8 bytes each, and no larger. None: wait, ask again.
+
+        Raises SparkOutOfMemoryError if that much cannot be had.
+        """
+        return self._allocate(size * 8, size * 8)
+
+    def _allocate(self, size: int, required: int) -> MemoryBlock | None:
+        """A page of `size` bytes, or at least of those `required`."""
         try:
             page = self.task_memory_manager.allocate_page(size, self)
         except SparkOutOfMemoryError:
@@ -178,10 +188,6 @@ class MemoryConsumer:
             raise _unable_to_acquire(required, page.size)
         self.used += page.size
         return page
-
-    def allocate_array(self, size: int) -> MemoryBlock | None:
-        """A page for an array of `size` longs, 8 bytes each. As `allocate_page` otherwise."""
-        return self.allocate_page(size * 8)
 
     def free_page(self, page: MemoryBlock) -> None:
         """Give a page back."""

@@ -161,6 +161,12 @@ def test_pages():
         consumer.allocate_array(2**31)
 
 
+def test_an_array_takes_what_it_holds_and_not_a_whole_page():
+    task = TaskMemoryManager(UnifiedMemoryManager(10 * MIB, 0), 1)
+    consumer = MemoryConsumer(task)
+    assert consumer.allocate_array(10).size == consumer.used == 80
+
+
 def test_a_page_that_gets_nothing_at_all(task):
     Sorter(task, "a", frees=lambda used, size: 0).acquire_memory(100)
     with pytest.raises(SparkOutOfMemoryError, match="Unable to acquire 10 bytes of memory, got 0"):
