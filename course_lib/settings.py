@@ -274,7 +274,7 @@ SETTINGS = {
             "integer",
             "200",
             "1.1.0",
-            "Partitions after a shuffle of a DataFrame, before adaptive execution joins small ones.",
+            "Partitions after a shuffle, before adaptive execution joins small ones.",
             requirement=_SHUFFLE_PARTITIONS,
         ),
         Setting(

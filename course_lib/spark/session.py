@@ -35,7 +35,7 @@ from pyspark.sql import SparkSession
 from course_lib.spark.java import java_env
 from course_lib.spark.jvm import COLLECTORS, JvmDiedError, silence_py4j
 from course_lib.spark.processes import SparkProcess, end_marked, spark_processes
-from course_lib.spark.refusal import in_sparks_words
+from course_lib.spark.refusal import SparkRefusal, in_sparks_words
 from course_lib.units import byte_string_as_mib
 
 # The master URL of a cluster that the reader has, and a file of further settings for it, written
@@ -50,12 +50,16 @@ LOGS_VARIABLE = "SPARK_COURSE_LOGS"
 _MARK = "SPARK_COURSE_SESSION"
 
 _SPARK_HOME = Path(pyspark.__file__).parent
+# Spark's words where a cluster's master has given an application up.
+_STOPPED = "Cannot call methods on a stopped SparkContext"
+
 # What Spark takes for a secret by default (spark.redaction.regex), in the names of settings.
 _SECRET = re.compile(r"secret|password|token|access[.]?key", re.IGNORECASE)
 
 _ON_LOOPBACK = re.compile(r"spark://(127\.0\.0\.1|localhost):", re.IGNORECASE)
 
 _EXECUTORS_SECONDS = 60
+_EXECUTOR_RETRIES = 10  # as many as a standalone master has (spark.deploy.maxExecutorRetries)
 _STOP_SECONDS = 5
 
 _running: "_LabSession | None" = None
@@ -286,6 +290,7 @@ class _LabSession:
         folder = Path(self._folder.name)
         logs = Path(os.environ.get(LOGS_VARIABLE, folder))
         self._log_file = logs / f"driver-{self.mark}.log"
+        self._work = logs / "work"
         self.spark = self._gateway = None
         self._interrupt_handler = signal.getsignal(signal.SIGINT)
         self._end = weakref.finalize(self, _end, os.getpid(), self.mark, self._folder)
@@ -347,6 +352,10 @@ class _LabSession:
                 with in_sparks_words():
                     context = SparkContext(conf=conf, gateway=self._gateway)
                     self.spark = SparkSession(context)
+            except SparkRefusal as refusal:
+                if _STOPPED not in refusal.message:
+                    raise
+                raise self._no_executor() from None
             except (Py4JNetworkError, ConnectionError):
                 # Spark ends its own JVM where it cannot go on, as when its UI finds no free port.
                 raise JvmDiedError(
@@ -359,8 +368,11 @@ class _LabSession:
 
     def _wait_for(self, executors: int) -> None:
         deadline = time.monotonic() + _EXECUTORS_SECONDS
-        status = self.spark.sparkContext._jsc.sc().statusTracker()
-        while (up := len(status.getExecutorInfos()) - 1) < executors:
+        context = self.spark.sparkContext._jsc.sc()
+        while (up := len(context.statusTracker().getExecutorInfos()) - 1) < executors:
+            # The master of local-cluster never gives up by itself.
+            if context.isStopped() or len(self._executor_logs()) >= executors + _EXECUTOR_RETRIES:
+                raise self._no_executor()
             if time.monotonic() > deadline:
                 raise JvmDiedError(
                     f"Of {executors} executors, {up} came up within {_EXECUTORS_SECONDS} s. Has "
@@ -368,6 +380,20 @@ class _LabSession:
                     f"{self.log()}"
                 )
             time.sleep(0.05)
+
+    def _executor_logs(self) -> list[Path]:
+        """What executors write, each into a file of its own; those of local-cluster only."""
+        return list(self._work.glob("*/*/stderr"))
+
+    def _no_executor(self) -> JvmDiedError:
+        """Why starting executors was given up: what one of them wrote before it ended."""
+        last_words = self._last_error()
+        for file in self._executor_logs():
+            # Spark puts the command and a line of "=" first; Java says some things on stdout.
+            said = file.read_text(errors="replace").rpartition("====")[2]
+            said += file.with_name("stdout").read_text(errors="replace")
+            last_words = said.strip() or last_words
+        return JvmDiedError(f"No executor could be started.\n{last_words}")
 
     def _last_error(self) -> str:
         """The last line of the log that says ERROR, and the exception that follows it."""

