@@ -137,8 +137,8 @@ def test_executors_that_run_have_the_cores_and_memory_planned_and_spill_as_forec
     """Two thin executors; a job in the fewest partitions that fit, and in half as many."""
     cluster = Cluster(1, 3, 2 * 512 + 1024, "standalone", deploy_mode="client")
     thin = plan(cluster, 1)
-    row_bytes = unsafe_row_bytes(1, 800)
-    rows = 2 * forecast(thin, Job(1, row_bytes, 1)).share // row_bytes
+    row_bytes = unsafe_row_bytes(1, 4000)
+    rows = 3 * forecast(thin, Job(1, row_bytes, 1)).share // row_bytes // 2
     fewest = forecast(thin, Job(rows, row_bytes, 1)).fewest_partitions
     with lab_session(
         executors=thin.executors,
@@ -152,7 +152,7 @@ def test_executors_that_run_have_the_cores_and_memory_planned_and_spill_as_forec
         assert task_share(thin.heap.max_heap_memory, 1) == thin.memory_per_task
         for partitions in (fewest, fewest // 2):
             table = spark.range(0, rows, 1, partitions).selectExpr(
-                "hash(id) as k", "lpad(cast(id as string), 800, 'x') as text"
+                "hash(id) as k", "lpad(cast(id as string), 4000, 'x') as text"
             )
             table.sortWithinPartitions("k").write.format("noop").mode("overwrite").save()
             found = rest(spark, "stages")[0]["memoryBytesSpilled"]
