@@ -5,7 +5,7 @@ import linecache
 import textwrap
 from collections.abc import Callable
 
-from course_lib.checks import ClassTask, PersonalTask, ProgramTask, Task
+from course_lib.checks import ClassTask, EffectTask, PersonalTask, ProgramTask, Task
 from course_lib.checks.registry import AnyTask
 
 
@@ -57,3 +57,8 @@ def defined_in_a_cell(text: str) -> dict:
 def as_given_to(learner: str, task: AnyTask) -> AnyTask:
     """The task with the learner's own numbers, if it has such."""
     return task.of(learner) if isinstance(task, PersonalTask) else task
+
+
+def tried_out(task: AnyTask) -> bool:
+    """Whether an answer is judged by its effect, on real JVMs most of the time."""
+    return isinstance(task, EffectTask | ProgramTask) or bool(getattr(task, "effect", None))

@@ -32,17 +32,19 @@ class Effect:
 
 @contextmanager
 def remembering() -> Iterator[None]:
-    """Trials that pass are remembered meanwhile, by processes too that are started meanwhile."""
+    """Trials that pass are remembered meanwhile, by processes too that are started meanwhile.
+
+    Within another such block, they are remembered until that one ends.
+    """
+    if _FOLDER in os.environ:
+        yield
+        return
     with TemporaryDirectory(prefix="trials-") as folder:
-        before = os.environ.get(_FOLDER)
         os.environ[_FOLDER] = folder
         try:
             yield
         finally:
-            if before is None:
-                del os.environ[_FOLDER]
-            else:
-                os.environ[_FOLDER] = before
+            del os.environ[_FOLDER]
 
 
 def try_out(task: str, answer: Any, trial: Callable[[], Effect]) -> Effect:

@@ -4,11 +4,10 @@ ones are not attempted, and each misconception is rejected and named."""
 import inspect
 
 import pytest
-from answers import answer, as_given_to
+from answers import answer, as_given_to, tried_out
 
 from course_lib.checks import (
     ClassTask,
-    EffectTask,
     PersonalTask,
     PredictionTask,
     ProgramTask,
@@ -34,10 +33,6 @@ MISCONCEPTIONS = [
     for task in TASKS
     for misconception in task.values[0].misconceptions
 ]
-
-
-def tried_out(task) -> bool:
-    return isinstance(task, EffectTask | ProgramTask) or bool(getattr(task, "effect", None))
 
 
 def seeds(task) -> tuple[int, ...]:

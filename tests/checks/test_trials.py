@@ -68,6 +68,14 @@ def test_other_processes_remember_too():
     assert said.stdout == "It survived.\n"
 
 
+def test_the_outer_one_of_two_remembers():
+    trials = Trials(PASSED)
+    with remembering():
+        with remembering():
+            try_out("Cores", {"cores": 3}, trials)
+        assert try_out("Cores", {"cores": 3}, Trials(FAILED)) == PASSED
+
+
 def test_the_environment_is_as_before():
     before = dict(os.environ)
     with remembering(), remembering():
