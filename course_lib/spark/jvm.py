@@ -13,6 +13,7 @@ import subprocess
 import tempfile
 import time
 import weakref
+import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -400,6 +401,17 @@ class Jvm:
         with self.failures():
             loaded = self._cook(source).getClassLoader().loadClass(class_name)
             return loaded.getConstructors()[0].newInstance(self.array("Object"))
+
+    def write_jar(self, source: str, jar: str | os.PathLike) -> None:
+        """Compile Java classes at run time into a jar: a session takes it as ``spark.jars``.
+
+        Source: Janino's ``SimpleCompiler``, as for `compile`.
+        """
+        with self.failures():
+            classes = self._cook(source).getBytecodes()
+            with zipfile.ZipFile(jar, "w") as archive:
+                for name, code in classes.items():
+                    archive.writestr(f"{name.replace('.', '/')}.class", bytes(code))
 
     def _cook(self, source: str) -> JavaObject:
         compiler = self.jvm.org.codehaus.janino.SimpleCompiler()

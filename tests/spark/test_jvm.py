@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import time
+import zipfile
 
 import psutil
 import pytest
@@ -102,6 +103,16 @@ def test_compiles_java(jvm):
         "public class Twice { public int of(int number) { return 2 * number; } }", "Twice"
     )
     assert twice.of(21) == 42
+
+
+def test_compiles_java_into_a_jar(jvm, tmp_path):
+    jar = tmp_path / "pair.jar"
+    jvm.write_jar("package shop; public class Pair { int left; } class Other { }", jar)
+    assert sorted(zipfile.ZipFile(jar).namelist()) == ["shop/Other.class", "shop/Pair.class"]
+    urls = jvm.gateway.new_array(jvm.jvm.java.net.URL, 1)
+    urls[0] = jvm.jvm.java.net.URL(jar.as_uri())
+    loaded = jvm.jvm.java.net.URLClassLoader(urls).loadClass("shop.Pair")
+    assert loaded.getDeclaredFields()[0].getName() == "left"
 
 
 def test_measures_objects_as_spark_does(jvm):
