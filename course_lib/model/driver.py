@@ -30,6 +30,7 @@ PATHS = (
 
 _RESULT_GETTERS = 4  # spark.resultGetter.threads
 _HEADER, _REFERENCE = 16, 4  # bytes of an array's header, and of a reference in a heap below 32 GiB
+_LARGEST_PAGE = 8 * GIB  # of a hash table: an array of 2**30 longs
 _UNSAFE_ROW = 40  # the object that points to a row's bytes
 
 
@@ -199,18 +200,18 @@ def _broadcast(result: Result, heap: tuple[Part, ...], python: tuple[Part, ...])
     Source: ``BroadcastExchangeExec``, ``TorrentBroadcast``.
     """
     received = sum(part.size for part in heap)
-    table = _long_map(result)
-    pieces = result.rows * (result.row_bytes + 8)
-    refusal, before_refusal = "", 0
+    table, content = hash_table(result), _content(result)
+    refusal, before_refusal = "", received + table
     if result.rows >= MAX_BROADCAST_TABLE_ROWS:
         most = MAX_BROADCAST_TABLE_ROWS
         refusal = f"Cannot broadcast the table over {most} rows: {result.rows} rows."
         before_refusal = received
+    elif content > _LARGEST_PAGE:
+        refusal = "Cannot build a HashedRelation that is larger than 8G."
     elif table >= MAX_BROADCAST_TABLE_BYTES:
         most, size = bytes_to_string(MAX_BROADCAST_TABLE_BYTES), bytes_to_string(table)
         refusal = f"Cannot broadcast the table that is larger than {most}: {size}."
-        before_refusal = received + table
-    heap += (Part("hash table", "execution", table), Part("its pieces", "storage", pieces))
+    heap += (Part("hash table", "execution", table), Part("its pieces", "storage", content))
     return DriverBudget(heap, python, result.serialized, result.partitions, refusal, before_refusal)
 
 
@@ -219,14 +220,20 @@ def _in_flight(size: int, partitions: int) -> int:
     return 2 * min(partitions, _RESULT_GETTERS) * size // partitions
 
 
-def _long_map(result: Result) -> int:
-    """The hash table of a join on a long: pointers for the keys, and a page that doubles.
+def hash_table(result: Result) -> int:
+    """The hash table of a join on a long, in bytes: what Spark calls its data size.
 
-    Source: ``LongToUnsafeRowMap``.
+    Two words for each key, and a page of rows; both double when they are full. Keys that lie close
+    together need fewer words. Source: ``LongToUnsafeRowMap``.
     """
-    pointers = 2 * 8 * _power_of_two(result.rows)
-    page = max(MIB, _power_of_two(result.rows * (result.row_bytes + 8)))
-    return pointers + page
+    keys = 2 * 8 * _power_of_two(result.rows)
+    page = max(MIB, _power_of_two(_content(result)))
+    return keys + min(page, _LARGEST_PAGE)
+
+
+def _content(result: Result) -> int:
+    """The rows in a hash table, each with a pointer to the next of the same key."""
+    return result.rows * (result.row_bytes + 8)
 
 
 def _power_of_two(size: int) -> int:

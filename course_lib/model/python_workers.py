@@ -86,7 +86,7 @@ class PythonSide:
 
     @property
     def resident(self) -> int:
-        """What one worker occupies."""
+        """What one worker occupies; pages that it shares with others count, as for YARN."""
         return WORKER + self.broadcast + self.batches
 
     @property

@@ -18,7 +18,7 @@ ROWS = {
 
 
 def python_workers_view(state: Mapping) -> View:
-    """The container of an executor under the settings in `state`, busy and idle."""
+    """The container of an executor under the settings in `state`."""
     try:
         found = python_workers(
             _settings(state),
@@ -51,22 +51,24 @@ def _settings(state: Mapping) -> dict[str, str]:
 
 
 def _sentence(found: PythonSide) -> str:
-    python = bytes_to_string(found.workers * found.resident)
+    python, granted = found.workers * found.resident, found.container.granted_mib * MIB
     workers = "1 Python worker" if found.workers == 1 else f"{found.workers} Python workers"
-    granted = bytes_to_string(found.container.granted_mib * MIB)
-    told = f"{workers} of {bytes_to_string(found.resident)}, {python} in all, live in the"
-    told += " overhead. " if found.paid_by == "overhead" else " memory set aside for PySpark. "
-    limit, wanted = found.limit, found.address_space
+    home = "overhead" if found.paid_by == "overhead" else "memory set aside for PySpark"
+    told = f"{workers} of {bytes_to_string(found.resident)}, {bytes_to_string(python)} in all, "
+    told += f"in the {home}. "
     if found.outcome in ("ImportError", "MemoryError"):
+        limit, needed = bytes_to_string(found.limit), bytes_to_string(found.address_space)
+        loads = "MemoryError" if found.outcome == "MemoryError" else "its libraries do not load"
         return told + (
-            f"Each may reserve {bytes_to_string(limit)} and needs {bytes_to_string(wanted)}: "
-            f"{'its libraries do not load' if found.outcome == 'ImportError' else 'MemoryError'}, "
-            "the task fails, and the executor lives."
+            f"Each may reserve {limit} and needs {needed}: {loads}, the task fails, and the "
+            "executor lives."
         )
-    whole = f"{bytes_to_string(found.executor_resident)} of {granted}"
-    if found.outcome == "killed":
-        return f"{told}The executor's processes occupy {whole}: the container is killed."
-    return f"{told}The executor's processes occupy {whole}: they fit."
+    ending = "the container is killed" if found.outcome == "killed" else "they fit"
+    whole = f"{bytes_to_string(found.executor_resident)} of {bytes_to_string(granted)}"
+    told += f"The executor's processes occupy {whole}: {ending}."
+    if abs(granted - found.executor_resident) < TOLERANCE * python:
+        told += f" It is a close call: real workers differ from this by up to {TOLERANCE:.0%}."
+    return told
 
 
 def _facts(found: PythonSide, *, reused: bool) -> tuple[tuple[str, str], ...]:

@@ -104,3 +104,9 @@ def test_a_hash_table_doubles_so_eight_gibibytes_are_full_at_little_over_four():
     assert too_large.first_trip(64 * GIB, 0) == (
         "Cannot broadcast the table that is larger than 8.0 GiB: 9.0 GiB."
     )
+
+
+def test_a_hash_table_of_more_than_eight_gibibytes_of_rows_cannot_be_built():
+    budget = driver_budget(Result(110_000_000, columns=9), "broadcast")
+    assert budget.first_trip(64 * GIB, 0) == "Cannot build a HashedRelation that is larger than 8G."
+    assert budget.first_trip(16 * GIB, 0) == HEAP_SPACE

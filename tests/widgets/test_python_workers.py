@@ -57,6 +57,15 @@ def test_the_bytes_of_a_batch_are_limited_too():
     assert dict(view(**large, max_bytes="1g").facts)["a batch in Arrow"] == "244.1 MiB"
 
 
+def test_a_close_call_is_called_one():
+    assert "close call" in view(rows_at_once=50_000).sentence
+    assert "close call" not in view().sentence
+
+
+def test_one_worker_is_one():
+    assert view(cores=1).sentence.startswith("1 Python worker of 138.7 MiB")
+
+
 def test_the_tolerance_is_told():
     assert dict(view().facts)["real workers differ from this by"] == "at most 25%"
 
