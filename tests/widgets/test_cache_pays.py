@@ -63,6 +63,10 @@ def test_the_recorded_rates_say_where_they_come_from():
     assert facts()["rates"] == "yours"
 
 
+def test_the_error_of_the_prediction_is_among_the_facts():
+    assert facts()["error, beside Spark 4.3"].endswith("seconds are an estimate")
+
+
 @pytest.mark.parametrize("control", CachePays.controls, ids=lambda control: control.name)
 def test_every_value_of_every_control_has_a_picture(control):
     for value in control.values:
