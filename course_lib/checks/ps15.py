@@ -584,6 +584,15 @@ def _read_keep_cached(answer: Mapping) -> tuple[str, str]:
     return setting, value
 
 
+_WHY_NOT = {
+    "executorIdleTimeout": "waits longer with idle ones",
+    "minExecutors": "keeps them by number",
+    "cachedExecutorIdleTimeout": "waits too short a time",
+    "shuffleTracking.timeout": "takes cached blocks for shuffle files",
+    "initialExecutors": "starts with more",
+}
+
+
 def _run_keep_cached(chosen: tuple[str, str]) -> Effect:
     """Work, pause, give the table up; and see who is there after the pause and at the end."""
     setting, value = chosen
@@ -593,25 +602,16 @@ def _run_keep_cached(chosen: tuple[str, str]) -> Effect:
         f"measured: after the pause {len(paused)} executors with {sum(paused)} of 2 blocks, and "
         f"{len(at_the_end)} when the table was given up"
     )
+    why = _WHY_NOT.get(setting.removeprefix("spark.dynamicAllocation."))
     if sum(paused) < 2:
-        return Effect(False, "Cached blocks are gone.", evidence, _why_lost(setting))
+        return Effect(False, "Cached blocks are gone.", evidence, why)
     if len(paused) > 2:
         says = "The blocks are there, and so are executors with nothing to keep."
-        return Effect(False, says, evidence, "keeps them by number")
+        return Effect(False, says, evidence, why)
     if at_the_end:
         says = "The table was given up, and executors stay that nobody needs."
-        return Effect(False, says, evidence, "keeps them by number")
+        return Effect(False, says, evidence, why)
     return Effect(True, "The blocks stay, and executors with nothing to keep go.", evidence)
-
-
-def _why_lost(setting: str) -> str | None:
-    return {
-        "executorIdleTimeout": "waits longer with idle ones",
-        "minExecutors": "keeps them by number",
-        "cachedExecutorIdleTimeout": "waits too short a time",
-        "shuffleTracking.timeout": "takes cached blocks for shuffle files",
-        "initialExecutors": "starts with more",
-    }.get(setting.removeprefix("spark.dynamicAllocation."))
 
 
 def _choice(name: str, value: str) -> dict[str, str]:
@@ -628,8 +628,8 @@ KEEP_CACHED = EffectTask(
     misconceptions=(
         Misconception(
             "waits longer with idle ones",
-            "`executorIdleTimeout` is for executors that have nothing to keep. You keep those, "
-            "and the others go by their own timeout.",
+            "`executorIdleTimeout` is for executors that have nothing to keep. Those are to be "
+            "given back; for the others there is a timeout of its own.",
             lambda: _choice("executorIdleTimeout", "1h"),
         ),
         Misconception(
