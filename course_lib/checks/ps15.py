@@ -587,7 +587,6 @@ def _read_keep_cached(answer: Mapping) -> tuple[str, str]:
 _WHY_NOT = {
     "executorIdleTimeout": "waits longer with idle ones",
     "minExecutors": "keeps them by number",
-    "cachedExecutorIdleTimeout": "waits too short a time",
     "shuffleTracking.timeout": "takes cached blocks for shuffle files",
     "initialExecutors": "starts with more",
 }
@@ -604,6 +603,8 @@ def _run_keep_cached(chosen: tuple[str, str]) -> Effect:
     )
     why = _WHY_NOT.get(setting.removeprefix("spark.dynamicAllocation."))
     if sum(paused) < 2:
+        if setting.endswith("cachedExecutorIdleTimeout"):
+            why = "waits too short a time"
         return Effect(False, "Cached blocks are gone.", evidence, why)
     if len(paused) > 2:
         says = "The blocks are there, and so are executors with nothing to keep."

@@ -161,11 +161,22 @@ def test_what_a_cut_comes_to(monkeypatch, chosen, spilled, blocks, misconception
         ([0, 0], [], ("keeps them by number",)),
     ],
 )
-def test_what_keeping_comes_to(monkeypatch, paused, at_the_end, misconceptions):
+def test_what_a_minimum_comes_to(monkeypatch, paused, at_the_end, misconceptions):
     told(monkeypatch, **{"after the pause": paused, "given up": at_the_end})
     feedback = KEEP_CACHED.grade(keep("minExecutors", "2"))
     assert feedback.misconceptions == misconceptions
     assert (feedback.status is Status.RIGHT) == (paused == [1, 1] and not at_the_end)
+
+
+@pytest.mark.parametrize(
+    ("paused", "misconceptions"),
+    [([1, 1], ()), ([], ("waits too short a time",)), ([1, 1, 0], ())],
+)
+def test_what_a_longer_timeout_comes_to(monkeypatch, paused, misconceptions):
+    told(monkeypatch, **{"after the pause": paused, "given up": []})
+    feedback = KEEP_CACHED.grade(keep("cachedExecutorIdleTimeout", "30s"))
+    assert feedback.misconceptions == misconceptions
+    assert (feedback.status is Status.RIGHT) == (paused == [1, 1])
 
 
 @pytest.mark.parametrize("task", [CUT, KEEP_CACHED])
