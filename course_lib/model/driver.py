@@ -211,7 +211,10 @@ def _broadcast(result: Result, heap: tuple[Part, ...], python: tuple[Part, ...])
     elif table >= MAX_BROADCAST_TABLE_BYTES:
         most, size = bytes_to_string(MAX_BROADCAST_TABLE_BYTES), bytes_to_string(table)
         refusal = f"Cannot broadcast the table that is larger than {most}: {size}."
-    heap += (Part("hash table", "execution", table), Part("its pieces", "storage", content))
+    heap += (
+        Part("hash table", "execution", table),
+        Part("its pieces", "storage", _keys(result) + content),
+    )
     return DriverBudget(heap, python, result.serialized, result.partitions, refusal, before_refusal)
 
 
@@ -226,9 +229,12 @@ def hash_table(result: Result) -> int:
     Two words for each key, and a page of rows; both double when they are full. Keys that lie close
     together need fewer words. Source: ``LongToUnsafeRowMap``.
     """
-    keys = 2 * 8 * _power_of_two(result.rows)
     page = max(MIB, _power_of_two(_content(result)))
-    return keys + min(page, _LARGEST_PAGE)
+    return _keys(result) + min(page, _LARGEST_PAGE)
+
+
+def _keys(result: Result) -> int:
+    return 2 * 8 * _power_of_two(result.rows)
 
 
 def _content(result: Result) -> int:
