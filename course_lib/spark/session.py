@@ -61,6 +61,7 @@ _ON_LOOPBACK = re.compile(r"spark://(127\.0\.0\.1|localhost):", re.IGNORECASE)
 _EXECUTORS_SECONDS = 60
 _EXECUTOR_RETRIES = 10  # as many as a standalone master has (spark.deploy.maxExecutorRetries)
 _STOP_SECONDS = 5
+_COUNTED_MILLISECONDS = 60_000
 
 _running: "_LabSession | None" = None
 
@@ -171,9 +172,11 @@ def executor_processes(spark: SparkSession) -> list[SparkProcess]:
 def rest(spark: SparkSession, path: str = "") -> object:
     """What the session's REST API answers, read from JSON: ``rest(spark, "executors")``.
 
-    `path` is what follows ``/api/v1/applications/<id>/`` in Spark's monitoring guide.
+    `path` is what follows ``/api/v1/applications/<id>/`` in Spark's monitoring guide. What has
+    happened until now is in the answer: Spark counts some of it a moment later, and is awaited.
     """
     context = _of(spark).spark.sparkContext
+    context._jsc.sc().listenerBus().waitUntilEmpty(_COUNTED_MILLISECONDS)
     url = f"{context.uiWebUrl}/api/v1/applications/{context.applicationId}/{path}".rstrip("/")
     loopback = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     with loopback.open(url, timeout=30) as answer:
