@@ -9,8 +9,10 @@ import pytest
 from contrast import choose_theme, unreadable
 from lab import ROOT, collect_complaints, open_and_run, press, running_lab, write_notebook
 from nbclient import NotebookClient
+from playwright.sync_api import expect
 
 NOTEBOOK = "sizing.ipynb"
+PATIENCE = 60_000  # milliseconds: when a control leaves what was sent ahead, the kernel is asked
 CELLS = ("from course_lib.widgets import *", "PartitionSizes()", "CachePays()", "Planner()")
 PARTITIONS, CACHE, PLANNER = (
     "Partitions against a task's share",
@@ -55,8 +57,8 @@ def test_partitions_stand_as_bars_against_the_line(page):
 def test_salt_from_the_keyboard_takes_the_spill_away(page):
     assert sentence(page, PARTITIONS).inner_text().startswith("Tasks that need more than their")
     press(page, "salt", *["ArrowRight"] * 4)
-    sentence(page, PARTITIONS).filter(has_text="No task spills").wait_for()
-    assert "lacks" not in explorable(page, PARTITIONS).locator("svg").text_content()
+    expect(sentence(page, PARTITIONS)).to_contain_text("No task spills", timeout=PATIENCE)
+    expect(explorable(page, PARTITIONS).locator("svg")).not_to_contain_text("lacks")
     press(page, "salt", "Home")
 
 
@@ -72,7 +74,7 @@ def test_the_table_of_partitions_holds_what_the_bars_say(page):
 
 def test_more_uses_of_a_table_make_its_cache_pay(page):
     press(page, "uses", "Home")
-    sentence(page, CACHE).filter(has_text="it pays from use").wait_for()
+    expect(sentence(page, CACHE)).to_contain_text("it pays from use", timeout=PATIENCE)
     lines = explorable(page, CACHE).locator("svg")
     assert "used so far, with the cache" in lines.text_content()
     press(page, "uses", "End")
@@ -86,7 +88,7 @@ def test_a_node_is_cut_three_ways_and_again_when_it_has_fewer_cores(page):
     names = drawn.locator("g").evaluate_all("all => all.map(g => g.dataset.region)")
     assert [names.count(name) for name in ("executor", "task")] == [15 + 3 + 1, 3 * 15]
     press(page, "node_cores", "ArrowLeft")
-    sentence(page, PLANNER).filter(has_text="Thin: 69 tasks at once").wait_for()
+    expect(sentence(page, PLANNER)).to_contain_text("Thin: 69 tasks at once", timeout=PATIENCE)
     names = drawn.locator("g").evaluate_all("all => all.map(g => g.dataset.region)")
     assert names.count("task") == 7 + 6 + 7
     press(page, "node_cores", "ArrowRight")
