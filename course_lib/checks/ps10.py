@@ -533,12 +533,11 @@ def _right_scores(seed: int) -> dict[int, int]:
 
 def try_scores(answer: Callable, seed: int) -> dict:
     """In the child process: the answer on a real executor, in a container of its own."""
-    import resource
-
     from py4j.protocol import Py4JError
     from pyspark.errors import PySparkException
 
     from course_lib.spark import ContainerWatcher, executor_processes, lab_session, rest
+    from course_lib.spark.processes import peak_resident_size
 
     def score(body):
         return int(body[:2])
@@ -564,7 +563,7 @@ def try_scores(answer: Callable, seed: int) -> dict:
                     raise
         spark.sparkContext._jsc.sc().listenerBus().waitUntilEmpty()
         report["shuffled"] = sum(stage["shuffleWriteRecords"] for stage in rest(spark, "stages"))
-    report["driver_mib"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+    report["driver_mib"] = peak_resident_size() // MIB
     return report | {"peak": watcher.peak, "verdict": watcher.verdict}
 
 

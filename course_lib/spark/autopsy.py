@@ -14,7 +14,7 @@ import textwrap
 import threading
 import time
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -104,9 +104,11 @@ class ContainerWatcher:
 
     Every `interval` seconds the resident sizes of the process and all its descendants are added up;
     more than `limit_bytes` together, and each of them is sent `kill_signal` (SIGKILL ends them with
-    exit code 137, SIGTERM with 143). Without a limit it only keeps the `peak`. Use it in a ``with``
-    block; `verdict` then says what was done, None where nothing had to be.
-    Source: Hadoop's ``ContainersMonitorImpl``.
+    exit code 137, SIGTERM with 143). A process seen for the first time does not count, unless all
+    of them exceed twice the limit: while it is being started it still shows its parent's memory.
+    Without a limit the watcher only keeps the `peak`, in bytes. Use it in a ``with`` block;
+    `verdict` then says what was done, None where nothing had to be.
+    Source: Hadoop's ``ContainersMonitorImpl.isProcessTreeOverLimit``.
     """
 
     def __init__(
@@ -134,22 +136,36 @@ class ContainerWatcher:
         self._thread.join()
 
     def _watch(self) -> None:
+        known: Container[psutil.Process] = tree(self.pid)[:1]
         while not self._over.is_set() and self.verdict is None:
             sizes = resident_sizes(tree(self.pid))
-            self.peak = max(self.peak, sum(sizes.values()))
-            if self.limit is not None and sum(sizes.values()) > self.limit:
-                self._kill(sizes)
+            used = occupied(sizes, known, self.limit)
+            known = sizes
+            self.peak = max(self.peak, used)
+            if self.limit is not None and used > self.limit:
+                self._kill(sizes, used)
             self._over.wait(self.interval)
 
-    def _kill(self, sizes: dict[psutil.Process, int]) -> None:
-        used, limit = bytes_to_string(sum(sizes.values())), bytes_to_string(self.limit)
+    def _kill(self, sizes: dict[psutil.Process, int], used: int) -> None:
         self.verdict = (
             f"killed with {self.kill_signal.name} for exceeding its memory: "
-            f"{used} of {limit} physical memory used by {len(sizes)} process(es)"
+            f"{bytes_to_string(used)} of {bytes_to_string(self.limit)} physical memory used by "
+            f"{len(sizes)} process(es)"
         )
         for process in sizes:
             with suppress(psutil.NoSuchProcess):
                 process.send_signal(self.kill_signal)
+
+
+def occupied(
+    sizes: Mapping[psutil.Process, int], known: Container[psutil.Process], limit: int | None = None
+) -> int:
+    """Bytes that a process tree occupies: the `sizes` of those processes that are `known` from the
+    look before, or of all where these are more than twice the `limit`."""
+    everything = sum(sizes.values())
+    if limit is not None and everything > 2 * limit:
+        return everything
+    return sum(size for process, size in sizes.items() if process in known)
 
 
 def autopsy(

@@ -1,12 +1,17 @@
 """Process trees: find the processes that belong together, measure them, end them."""
 
 import os
+import re
+import resource
+import sys
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
 import psutil
+
+from course_lib.units import KIB
 
 # A JVM's main class, and what Spark calls the process.
 _ROLES = {
@@ -82,3 +87,15 @@ def resident_sizes(processes: list[psutil.Process]) -> dict[psutil.Process, int]
         with suppress(psutil.NoSuchProcess):
             sizes[process] = process.memory_info().rss
     return sizes
+
+
+def peak_resident_size() -> int:
+    """The most physical memory, in bytes, that this process has occupied.
+
+    On Linux ``getrusage`` tells something else: a process begins with the peak of the one that
+    started it. Source: proc_pid_status(5), getrusage(2).
+    """
+    if sys.platform == "linux":
+        status = Path("/proc/self/status").read_text()
+        return int(re.search(r"^VmHWM:\s+(\d+) kB$", status, re.MULTILINE)[1]) * KIB
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

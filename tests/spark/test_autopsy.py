@@ -1,13 +1,15 @@
 """Autopsies: the remains of workloads that die in every way they can."""
 
+import os
 import signal
 import subprocess
 import sys
 
+import psutil
 import pytest
 
 from course_lib.spark import ContainerWatcher
-from course_lib.spark.autopsy import autopsy
+from course_lib.spark.autopsy import autopsy, occupied
 from course_lib.spark.processes import marked
 from course_lib.units import bytes_to_string
 
@@ -130,6 +132,15 @@ def test_the_watcher_counts_children_too():
     ):
         assert process.wait(30) == -signal.SIGKILL
     assert "2 process(es)" in watcher.verdict
+
+
+def test_who_has_just_been_forked_does_not_count_yet():
+    """Until it runs a program of its own it shows its parent's memory, as in YARN."""
+    parent, child = psutil.Process(), psutil.Process(os.getppid())
+    sizes = {parent: 100 * MIB, child: 90 * MIB}
+    assert occupied(sizes, [parent], 150 * MIB) == occupied(sizes, [parent]) == 100 * MIB
+    assert occupied(sizes, [parent, child], 150 * MIB) == occupied(sizes, sizes) == 190 * MIB
+    assert occupied(sizes, [parent], 80 * MIB) == 190 * MIB  # more than twice what it may
 
 
 def test_what_cannot_be():
