@@ -21,6 +21,7 @@ from course_lib.checks.feedback import Feedback, Status
 from course_lib.checks.tasks import (
     CannotCheckError,
     Misconception,
+    all_or_nothing,
     borrowed,
     with_evidence,
 )
@@ -142,15 +143,7 @@ class ProgramTask:
         return self.judge(remains, _report(remains, mark), seed)
 
     def _feedback(self, status, says, graded, misconception=None) -> Feedback:
-        return Feedback(
-            title=self.title,
-            status=status,
-            points=self.points if status is Status.RIGHT else 0.0,
-            max_points=self.points,
-            says=tuple(says),
-            misconceptions=(misconception,) if misconception else (),
-            graded=graded,
-        )
+        return all_or_nothing(self, status, says, graded, misconception)
 
 
 def did_not_finish(remains: "Remains") -> Effect:

@@ -493,15 +493,20 @@ class EffectTask:
         return effect
 
     def _feedback(self, status, says, graded, misconception=None) -> Feedback:
-        return Feedback(
-            title=self.title,
-            status=status,
-            points=self.points if status is Status.RIGHT else 0.0,
-            max_points=self.points,
-            says=tuple(says),
-            misconceptions=(misconception,) if misconception else (),
-            graded=graded,
-        )
+        return all_or_nothing(self, status, says, graded, misconception)
+
+
+def all_or_nothing(task, status, says, graded, misconception=None) -> Feedback:
+    """Feedback on a task that is judged by an effect: right, or without points."""
+    return Feedback(
+        title=task.title,
+        status=status,
+        points=task.points if status is Status.RIGHT else 0.0,
+        max_points=task.points,
+        says=tuple(says),
+        misconceptions=(misconception,) if misconception else (),
+        graded=graded,
+    )
 
 
 def borrowed(course_function: str) -> str:

@@ -7,12 +7,12 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 import nbformat
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Locator, Page, sync_playwright
 
 ROOT = Path(__file__).parents[2]
 TOKEN = "loopback-only"
@@ -113,11 +113,37 @@ def open_and_run(
     page.locator(awaited).first.wait_for(timeout=seconds * 1000)
 
 
-def press(page: Page, control: str, *keys: str) -> None:
-    """Give a control the focus and press keys."""
-    page.locator(f'[data-control="{control}"]').first.focus()
+def explorable(page: Page, title: str) -> Locator:
+    """The explorable that has this title."""
+    return page.locator(".explorable", has=page.locator("header", has_text=title)).first
+
+
+@contextmanager
+def open_explorables(
+    browser: Browser, folder: Path, cells: Sequence[str], titles: Sequence[str]
+) -> Iterator[Page]:
+    """A notebook of such cells, run, with these explorables drawn; its console must stay free of
+    errors until the end of the block."""
+    write_notebook(folder / "explorables.ipynb", *cells)
+    with running_lab(folder) as address:
+        context = browser.new_context(viewport={"width": 1200, "height": 1000})
+        page = context.new_page()
+        complaints = collect_complaints(page)
+        open_and_run(page, address, "explorables.ipynb")
+        for title in titles:  # JupyterLab lays out what is looked at
+            explorable(page, title).scroll_into_view_if_needed(timeout=60_000)
+            explorable(page, title).locator("svg").first.wait_for()
+        yield page
+        context.close()  # before the server goes, whose absence JupyterLab would rightly report
+    assert complaints == []
+
+
+def press(page: Page | Locator, control: str, *keys: str) -> None:
+    """Give a control of the page, or of one explorable, the focus and press keys."""
+    control_itself = page.locator(f'[data-control="{control}"]').first
+    control_itself.focus()
     for key in keys:
-        page.keyboard.press(key)
+        control_itself.page.keyboard.press(key)
 
 
 def collect_complaints(page: Page) -> list[str]:

@@ -2,14 +2,13 @@
 
 import pytest
 from contrast import choose_theme, unreadable
-from lab import collect_complaints, open_and_run, running_lab, write_notebook
+from lab import explorable, open_explorables, press
 
 from course_lib.widgets import DriverBudget, PythonWorkers
 from course_lib.widgets.driver_budget import driver_budget_view
 from course_lib.widgets.gc_logs import gc_logs
 from course_lib.widgets.python_workers import python_workers_view
 
-NOTEBOOK = "costs.ipynb"
 WORKERS = "Python workers in a container"
 BUDGET = "The driver's budget"
 LOGS = "Garbage collection of one job"
@@ -17,42 +16,21 @@ LOGS = "Garbage collection of one job"
 
 @pytest.fixture(scope="module")
 def page(browser, tmp_path_factory):
-    """A notebook with all three, open and run; its console must stay free of errors."""
     folder = tmp_path_factory.mktemp("costs")
     cells = ["from course_lib.widgets import *", "PythonWorkers()", "DriverBudget()", "GcLogs()"]
-    write_notebook(folder / NOTEBOOK, *cells)
-    with running_lab(folder) as address:
-        context = browser.new_context(viewport={"width": 1200, "height": 1000})
-        page = context.new_page()
-        complaints = collect_complaints(page)
-        open_and_run(page, address, NOTEBOOK)
-        for title in (WORKERS, BUDGET, LOGS):  # JupyterLab lays out what is looked at
-            explorable(page, title).scroll_into_view_if_needed(timeout=60_000)
-            explorable(page, title).locator("svg").first.wait_for()
+    with open_explorables(browser, folder, cells, (WORKERS, BUDGET, LOGS)) as page:
         yield page
-        context.close()  # before the server goes, whose absence JupyterLab would rightly report
-    assert complaints == []
-
-
-def explorable(page, title):
-    return page.locator(".explorable", has=page.locator("header", has_text=title)).first
 
 
 def sentence(page, title):
     return explorable(page, title).locator(".sentence").inner_text()
 
 
-def press(page, title, control, *keys):
-    explorable(page, title).locator(f'[data-control="{control}"]').focus()
-    for key in keys:
-        page.keyboard.press(key)
-
-
 def test_a_worker_for_each_core_is_drawn_and_one_of_them_from_inside(page):
     drawn = explorable(page, WORKERS).locator("svg")
     assert drawn.locator('g[data-region="worker"]').count() == 4
     assert drawn.locator('g[data-region="libraries"]').count() == 1
-    press(page, WORKERS, "cores", "ArrowRight")
+    press(explorable(page, WORKERS), "cores", "ArrowRight")
     assert drawn.locator('g[data-region="worker"]').count() == 8
     told = python_workers_view(dict(PythonWorkers.start) | {"cores": 8}).sentence
     assert sentence(page, WORKERS) == told
@@ -64,15 +42,15 @@ def test_what_is_beyond_its_part_is_named_once_and_with_its_size(page):
     said = drawn.text_content()
     assert "beyond overhead: " in said
     assert "beyond executor" not in said  # all that is beyond is in the overhead
-    press(page, WORKERS, "cores", "ArrowLeft")
+    press(explorable(page, WORKERS), "cores", "ArrowLeft")
     assert "beyond" not in drawn.text_content()
 
 
 def test_memory_set_aside_for_pyspark_gets_the_workers(page):
-    press(page, WORKERS, "pyspark", *["ArrowRight"] * 3)
+    press(explorable(page, WORKERS), "pyspark", *["ArrowRight"] * 3)
     told = python_workers_view(dict(PythonWorkers.start) | {"pyspark": "2g"}).sentence
     assert sentence(page, WORKERS) == told
-    press(page, WORKERS, "pyspark", "Home")
+    press(explorable(page, WORKERS), "pyspark", "Home")
 
 
 def test_each_path_to_the_driver_tells_what_trips_first(page):
@@ -89,7 +67,7 @@ def test_each_path_to_the_driver_tells_what_trips_first(page):
 
 def test_a_log_follows_its_controls(page):
     explorable(page, LOGS).locator('[data-control="collector"]').select_option("Parallel")
-    press(page, LOGS, "heap", "End")
+    press(explorable(page, LOGS), "heap", "End")
     state = {"cache": "JVM objects", "collector": "Parallel", "heap": "1280m"}
     page.locator(".sentence", has_text=gc_logs(state).sentence).wait_for()
     assert "recorded" in explorable(page, LOGS).inner_text()

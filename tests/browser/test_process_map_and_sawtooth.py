@@ -3,9 +3,8 @@
 import psutil
 import pytest
 from contrast import choose_theme, unreadable
-from lab import collect_complaints, open_and_run, press, running_lab, write_notebook
+from lab import explorable, open_explorables, press
 
-NOTEBOOK = "jvm.ipynb"
 LIVE = """\
 from course_lib.spark import Jvm
 from course_lib.widgets import HeapSawtooth, ProcessMap
@@ -15,22 +14,10 @@ ProcessMap(jvm)"""
 
 @pytest.fixture(scope="module")
 def page(browser, tmp_path_factory):
-    """A notebook with both explorables, open and run; its console must stay free of errors."""
     folder = tmp_path_factory.mktemp("jvm")
-    write_notebook(folder / NOTEBOOK, LIVE, 'HeapSawtooth(heap="96m", collector="Parallel")', "")
-    with running_lab(folder) as address:
-        context = browser.new_context(viewport={"width": 1200, "height": 1000})
-        page = context.new_page()
-        complaints = collect_complaints(page)
-        open_and_run(page, address, NOTEBOOK)
-        explorable(page, "The heap at work").locator("svg").wait_for()
+    cells = [LIVE, 'HeapSawtooth(heap="96m", collector="Parallel")', ""]
+    with open_explorables(browser, folder, cells, ("Map of a process", "The heap at work")) as page:
         yield page
-        context.close()  # before the server goes, whose absence JupyterLab would rightly report
-    assert complaints == []
-
-
-def explorable(page, title):
-    return page.locator(".explorable", has_text=title).first
 
 
 def regions(page):

@@ -7,11 +7,10 @@ import sys
 import nbformat
 import pytest
 from contrast import choose_theme, unreadable
-from lab import ROOT, collect_complaints, open_and_run, press, running_lab, write_notebook
+from lab import ROOT, explorable, open_explorables, press
 from nbclient import NotebookClient
 from playwright.sync_api import expect
 
-NOTEBOOK = "sizing.ipynb"
 PATIENCE = 60_000  # milliseconds: when a control leaves what was sent ahead, the kernel is asked
 CELLS = ("from course_lib.widgets import *", "PartitionSizes()", "CachePays()", "Planner()")
 PARTITIONS, CACHE, PLANNER = (
@@ -23,24 +22,9 @@ PARTITIONS, CACHE, PLANNER = (
 
 @pytest.fixture(scope="module")
 def page(browser, tmp_path_factory):
-    """A notebook with all three, open and run; its console must stay free of errors."""
     folder = tmp_path_factory.mktemp("sizing")
-    write_notebook(folder / NOTEBOOK, *CELLS)
-    with running_lab(folder) as address:
-        context = browser.new_context(viewport={"width": 1200, "height": 1000})
-        page = context.new_page()
-        complaints = collect_complaints(page)
-        open_and_run(page, address, NOTEBOOK)
-        for title in (PARTITIONS, CACHE, PLANNER):
-            explorable(page, title).scroll_into_view_if_needed(timeout=60_000)
-            explorable(page, title).locator("svg").first.wait_for()
+    with open_explorables(browser, folder, CELLS, (PARTITIONS, CACHE, PLANNER)) as page:
         yield page
-        context.close()  # before the server goes, whose absence JupyterLab would rightly report
-    assert complaints == []
-
-
-def explorable(page, title):
-    return page.locator(".explorable", has=page.locator("header", has_text=title)).first
 
 
 def sentence(page, title):
@@ -110,7 +94,7 @@ def test_all_are_readable_in_the_light_and_in_the_dark_theme(page):
 def test_on_a_page_without_a_kernel_they_still_follow_their_controls(browser, tmp_path):
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(c) for c in CELLS])
     NotebookClient(notebook, resources={"metadata": {"path": ROOT}}).execute()
-    file = tmp_path / NOTEBOOK
+    file = tmp_path / "sizing.ipynb"
     nbformat.write(notebook, file)
     subprocess.run(
         [sys.executable, "-m", "nbconvert", "--to", "lesson", "--log-level=ERROR", file],
