@@ -29,8 +29,9 @@ PATHS = (
 )
 
 _RESULT_GETTERS = 4  # spark.resultGetter.threads
+_CHUNK = MIB  # results are written into arrays of so many bytes: SparkPlan.getByteArrayRdd
 _HEADER, _REFERENCE = 16, 4  # bytes of an array's header, and of a reference in a heap below 32 GiB
-_LARGEST_PAGE = 8 * GIB  # of a hash table: an array of 2**30 longs
+_LARGEST_ARRAY = 8 * GIB  # of a hash table: 2**30 longs
 _UNSAFE_ROW = 40  # the object that points to a row's bytes
 
 
@@ -64,6 +65,17 @@ class Result:
         Source: ``SparkPlan.getByteArrayRdd``.
         """
         return self.rows * (4 + self.row_bytes)
+
+    def received(self, heap: int) -> int:
+        """All rows as they have come in, serialized, on a heap of so many bytes.
+
+        They are in arrays of 1 MiB and the rest. With its header such an array is a little too
+        large for one of G1's regions, and takes two of them, or one of twice its size, unless the
+        heap is larger than 4 GiB. Source: ``ChunkedByteBufferOutputStream``, HotSpot's
+        ``G1CollectedHeap::humongous_obj_allocate``.
+        """
+        chunks, rest = divmod(self.serialized // self.partitions, _CHUNK)
+        return self.partitions * (chunks * _array(_CHUNK, heap) + _array(rest, heap))
 
     @property
     def row_objects(self) -> int:
@@ -100,14 +112,15 @@ class DriverBudget:
     """What a result costs its driver in the moment that costs most.
 
     `heap` and `python` are what lies in the JVM and in the Python process beside it; `counted` is
-    what ``spark.driver.maxResultSize`` is compared with, the results of so many `tasks`. `refusal`
-    says in Spark's words which of its limits a broadcast exceeds; Spark notices when the driver
-    already holds `before_refusal` bytes.
+    what ``spark.driver.maxResultSize`` is compared with, the results of so many `tasks`, and takes
+    `received` bytes where all of it waits on the heap. `refusal` says in Spark's words which of its
+    limits a broadcast exceeds; Spark notices when the driver already holds `before_refusal` bytes.
     """
 
     heap: tuple[Part, ...]
     python: tuple[Part, ...]
     counted: int
+    received: int
     tasks: int
     refusal: str = ""
     before_refusal: int = 0
@@ -137,10 +150,14 @@ class DriverBudget:
         until then needs heap too.
         """
         if 0 < max_result_size < self.counted:
-            return DRIVER_ITSELF + max_result_size, self._too_many_results(max_result_size)
+            return self.heap_at(max_result_size), self._too_many_results(max_result_size)
         if self.refusal:
             return self.before_refusal, self.refusal
         return self.heap_needed, ""
+
+    def heap_at(self, max_result_size: int) -> int:
+        """The heap in use when results of so many bytes, as they are counted, have come in."""
+        return DRIVER_ITSELF + max_result_size * self.received // self.counted
 
     def _too_many_results(self, limit: int) -> str:
         """Source: ``TaskSetManager.canFetchMoreResults``, with tasks that return equally much."""
@@ -162,8 +179,8 @@ class DriverBudget:
         return Region("driver's Python", "process", self.python_needed, children=parts)
 
 
-def driver_budget(result: Result, path: str, *, take: int = 1000) -> DriverBudget:
-    """What `path`, one of `PATHS`, costs the driver of a PySpark session.
+def driver_budget(result: Result, path: str, *, heap: int = GIB, take: int = 1000) -> DriverBudget:
+    """What `path`, one of `PATHS`, costs the driver of a PySpark session with such a `heap`.
 
     ``"toPandas"`` is with Arrow, as by default; ``"take"`` asks for `take` rows; ``"broadcast"``
     is the smaller side of a join on one key of type long. Raises ValueError for another path.
@@ -175,47 +192,57 @@ def driver_budget(result: Result, path: str, *, take: int = 1000) -> DriverBudge
         result, path = Result(first, result.columns, result.text, 1), "collect"
     itself = Part("driver itself", "other", DRIVER_ITSELF)
     python = Part("Python itself", "other", PYTHON_ITSELF)
-    results = Part("serialized results", "user", result.serialized)
+    counted, received = result.serialized, result.received(heap)
+    results = Part("serialized results", "user", received)
     if path in ("collect", "toPandas without Arrow"):
         rows = Part("Row objects", "user", result.python_rows)
         frame = Part("pandas", "user", result.pandas if path != "collect" else 0)
-        heap = (itself, results, Part("rows", "user", result.row_objects))
-        return DriverBudget(heap, (python, rows, frame), result.serialized, result.partitions)
+        held = (itself, results, Part("rows", "user", result.row_objects))
+        return DriverBudget(held, (python, rows, frame), counted, received, result.partitions)
     if path == "toPandas":
-        waiting = _in_flight(result.arrow, result.partitions)
-        heap = (itself, Part("batches in Arrow", "user", waiting))
-        told = (Part("Arrow", "user", result.arrow), Part("pandas", "user", result.pandas))
-        return DriverBudget(heap, (python, *told), result.arrow, result.partitions)
+        waiting = Part("batches in Arrow", "user", _in_flight(result.arrow, result.partitions))
+        told = (
+            Part("Arrow", "user", result.arrow),
+            Part("columns, one by one", "user", 8 * result.rows * result.columns),
+            Part("pandas", "user", result.pandas),
+        )
+        size = result.arrow
+        return DriverBudget((itself, waiting), (python, *told), size, size, result.partitions)
     if path == "toLocalIterator":
         one = Result(max(1, result.rows // result.partitions), result.columns, result.text, 1)
-        heap = (itself, Part("one partition", "user", 2 * one.serialized))
+        held = (itself, Part("one partition", "user", 2 * one.serialized))
         told = (python, Part("Row objects", "user", one.python_rows))
-        return DriverBudget(heap, told, one.serialized, 1)
+        return DriverBudget(held, told, one.serialized, one.serialized, 1)
     return _broadcast(result, (itself, results), (python,))
 
 
-def _broadcast(result: Result, heap: tuple[Part, ...], python: tuple[Part, ...]) -> DriverBudget:
+def _broadcast(result: Result, held: tuple[Part, ...], python: tuple[Part, ...]) -> DriverBudget:
     """Results become a hash table, and that becomes pieces to send, all there at the end.
 
     Source: ``BroadcastExchangeExec``, ``TorrentBroadcast``.
     """
-    received = sum(part.size for part in heap)
+    received = sum(part.size for part in held)
     table, content = hash_table(result), _content(result)
     refusal, before_refusal = "", received + table
     if result.rows >= MAX_BROADCAST_TABLE_ROWS:
         most = MAX_BROADCAST_TABLE_ROWS
         refusal = f"Cannot broadcast the table over {most} rows: {result.rows} rows."
         before_refusal = received
-    elif content > _LARGEST_PAGE:
+    elif content > _LARGEST_ARRAY:
         refusal = "Cannot build a HashedRelation that is larger than 8G."
     elif table >= MAX_BROADCAST_TABLE_BYTES:
         most, size = bytes_to_string(MAX_BROADCAST_TABLE_BYTES), bytes_to_string(table)
         refusal = f"Cannot broadcast the table that is larger than {most}: {size}."
-    heap += (
-        Part("hash table", "execution", table),
-        Part("its pieces", "storage", _keys(result) + content),
+    pieces = Part("its pieces", "storage", _keys(result) + content)
+    return DriverBudget(
+        (*held, Part("hash table", "execution", table), pieces),
+        python,
+        result.serialized,
+        held[-1].size,
+        result.partitions,
+        refusal,
+        before_refusal,
     )
-    return DriverBudget(heap, python, result.serialized, result.partitions, refusal, before_refusal)
 
 
 def _in_flight(size: int, partitions: int) -> int:
@@ -226,20 +253,31 @@ def _in_flight(size: int, partitions: int) -> int:
 def hash_table(result: Result) -> int:
     """The hash table of a join on a long, in bytes: what Spark calls its data size.
 
-    Two words for each key, and a page of rows; both double when they are full. Keys that lie close
-    together need fewer words. Source: ``LongToUnsafeRowMap``.
+    Two words for each key, and a page of rows, which doubles when it is full. Words double when
+    half of them are taken; keys that lie close together need fewer. A page is at least a 32nd of
+    the heap up to 64 MiB, which is left out here. Source: ``LongToUnsafeRowMap``.
     """
     page = max(MIB, _power_of_two(_content(result)))
-    return _keys(result) + min(page, _LARGEST_PAGE)
+    return _keys(result) + min(page, _LARGEST_ARRAY)
 
 
 def _keys(result: Result) -> int:
-    return 2 * 8 * _power_of_two(result.rows)
+    return min(2 * 2 * 8 * _power_of_two(result.rows), _LARGEST_ARRAY)
 
 
 def _content(result: Result) -> int:
     """The rows in a hash table, each with a pointer to the next of the same key."""
     return result.rows * (result.row_bytes + 8)
+
+
+def _array(size: int, heap: int) -> int:
+    """An array of so many bytes on G1's heap: from half a region on, it takes whole regions.
+
+    Regions are a 2048th of the heap, as a power of 2 from 1 to 32 MiB.
+    """
+    region = min(32 * MIB, max(MIB, _power_of_two(-(-heap // 2048))))
+    size += _HEADER
+    return size if size <= region // 2 else _padded(size, region)
 
 
 def _power_of_two(size: int) -> int:

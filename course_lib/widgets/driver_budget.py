@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from course_lib.draw.layout import extent
 from course_lib.draw.picture import Picture
-from course_lib.model.driver import DRIVER_ITSELF, PATHS, TOLERANCE, Result, driver_budget
+from course_lib.model.driver import PATHS, TOLERANCE, Result, driver_budget
 from course_lib.units import byte_string_as_bytes, bytes_to_string
 from course_lib.widgets.explorable import Control, Explorable, View
 
@@ -12,10 +12,10 @@ from course_lib.widgets.explorable import Control, Explorable, View
 def driver_budget_view(state: Mapping) -> View:
     """What the result in `state` costs its driver."""
     result = Result(state["rows"], state["columns"], state["text"], state["partitions"])
-    budget = driver_budget(result, state["path"])
     heap, limit = (byte_string_as_bytes(state[name]) for name in ("heap", "max_result_size"))
+    budget = driver_budget(result, state["path"], heap=heap)
     shown = budget.region(heap)
-    marks = [(DRIVER_ITSELF + limit, f"maxResultSize {bytes_to_string(limit)}")] if limit else []
+    marks = [(budget.heap_at(limit), f"maxResultSize {bytes_to_string(limit)}")] if limit else []
     regions = (shown, budget.python_region())
     picture = Picture(
         f"{state['path']} of {state['rows']:,} rows",

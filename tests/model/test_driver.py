@@ -1,7 +1,7 @@
 import pytest
 
 from course_lib.model import Result, driver_budget
-from course_lib.model.driver import DRIVER_ITSELF, PATHS
+from course_lib.model.driver import DRIVER_ITSELF, PATHS, hash_table
 from course_lib.units import GIB, MIB
 
 HEAP_SPACE = "java.lang.OutOfMemoryError: Java heap space"
@@ -23,6 +23,19 @@ def test_rows_are_larger_on_the_heap_than_on_their_way_and_largest_in_python():
     assert result.serialized == 76_000
     assert result.row_objects == 136_000
     assert result.python_rows == 576_000
+
+
+def test_an_array_of_a_mebibyte_takes_two_until_its_header_fits_into_a_region_too():
+    result = Result(838_860, partitions=1)
+    assert result.serialized == 16 * MIB - 16  # so the last array is 1 MiB with its header
+    assert result.received(GIB) == result.received(4 * GIB) == 31 * MIB
+    assert result.received(8 * GIB) == 16 * MIB + 15 * 16
+    assert Result(10, partitions=2).received(GIB) == 2 * (100 + 16)
+
+
+def test_words_for_keys_double_when_half_of_them_are_taken():
+    assert hash_table(Result(65_536)) == 2 * MIB + 2 * MIB
+    assert hash_table(Result(65_537)) == 4 * MIB + 2 * MIB
 
 
 @pytest.mark.parametrize("path", PATHS)
@@ -73,12 +86,12 @@ def test_arrow_spares_the_heap_and_not_python():
 def test_max_result_size_stops_a_collect_only_while_there_is_room_to_count():
     budget = driver_budget(Result(10**7, columns=8, partitions=100), "collect")
     assert budget.first_trip(GIB, 0) == HEAP_SPACE
-    told = budget.first_trip(GIB, 512 * MIB)
+    told = budget.first_trip(2 * GIB, 512 * MIB)
     assert told == (
         "Total size of serialized results of 71 tasks (514.6 MiB) is bigger than "
         "spark.driver.maxResultSize (512.0 MiB)"
     )
-    assert budget.first_trip(512 * MIB, 512 * MIB) == HEAP_SPACE
+    assert budget.first_trip(GIB, 512 * MIB) == HEAP_SPACE
 
 
 def test_max_result_size_does_not_save_what_it_lets_through():
@@ -102,7 +115,7 @@ def test_a_hash_table_doubles_so_eight_gibibytes_are_full_at_little_over_four():
     assert fits.first_trip(64 * GIB, 0) == ""
     too_large = driver_budget(Result(50_000_000, columns=9), "broadcast")
     assert too_large.first_trip(64 * GIB, 0) == (
-        "Cannot broadcast the table that is larger than 8.0 GiB: 9.0 GiB."
+        "Cannot broadcast the table that is larger than 8.0 GiB: 10.0 GiB."
     )
 
 

@@ -4,7 +4,7 @@ import json
 import pytest
 
 from course_lib.model import Result, driver_budget
-from course_lib.model.driver import DRIVER_ITSELF, PATHS
+from course_lib.model.driver import PATHS
 from course_lib.units import GIB
 from course_lib.widgets import DriverBudget
 from course_lib.widgets.driver_budget import driver_budget_view
@@ -21,7 +21,7 @@ def test_the_picture_is_that_of_the_model():
     shown = view().picture
     assert shown.regions == (budget.region(GIB), budget.python_region())
     assert shown.one_scale
-    assert shown.marks == ((DRIVER_ITSELF + GIB, "maxResultSize 1024.0 MiB"),)
+    assert shown.marks == ((budget.heap_at(GIB), "maxResultSize 1024.0 MiB"),)
 
 
 def test_a_limit_beyond_the_picture_is_not_marked_and_none_is_no_mark():
@@ -60,10 +60,10 @@ def test_a_close_call_is_called_one():
 
 def test_a_call_is_close_at_the_moment_that_decides():
     # 4 GiB are about what so many rows need, but Spark ends it at 1 GiB of results.
-    much = {"rows": 20_000_000, "heap": "4g"}
+    much = {"rows": 20_000_000, "heap": "4g", "partitions": 1000}
     assert "close call" in view(**much, max_result_size="0").sentence
     assert "close call" not in view(**much).sentence
-    assert "close call" in view(**much | {"heap": "1g"}).sentence
+    assert "close call" in view(**much | {"heap": "2g"}).sentence
 
 
 def test_every_path_is_shown_for_every_size():
