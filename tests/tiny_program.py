@@ -11,14 +11,12 @@ def try_total(answer, seed: int) -> dict:
 
 
 def judge_total(remains, report, seed: int) -> Effect:
-    """Whether it is their sum, and nothing was left behind."""
+    """Whether it is their sum."""
     if report is None:
         return did_not_finish(remains)
     right = sum(range(seed + 4))
     if complaint := malformed(right, report["total"]):
         return Effect(False, f"The total {complaint}.")
-    if report["written"]:
-        return Effect(False, f"It has left {', '.join(report['written'])} behind.")
     mistake = "counts" if report["total"] == seed + 4 else None
     return Effect(same(right, report["total"]), "The total was tried.", misconception=mistake)
 

@@ -58,7 +58,8 @@ class PersonalTask:
         except ValueError as error:
             return self._not_attempted((f"{error}.",), graded)
         feedback = judge(task)
-        if submitted_by and learner_id != submitted_by and feedback.status is not Status.RIGHT:
+        judged = feedback.status not in (Status.RIGHT, Status.NOT_ATTEMPTED)
+        if judged and submitted_by and str(learner_id).strip() != submitted_by.strip():
             says = (
                 f"This was handed in by {submitted_by!r} and has the numbers of {learner_id!r}: "
                 "each learner's task has numbers of its own."

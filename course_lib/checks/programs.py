@@ -27,7 +27,7 @@ from course_lib.checks.tasks import (
 )
 from course_lib.checks.trials import Effect, try_out
 from course_lib.checks.values import show
-from course_lib.grading.program import jailed
+from course_lib.grading.program import FAILED, jailed
 from course_lib.grading.proxies import source_of, view_of
 
 if TYPE_CHECKING:
@@ -56,9 +56,9 @@ class ProgramTask:
     child process. ``harness(answer, seed)`` is called there: a public function of the problem set's
     module that prepares data, calls the answer, and returns what came of it as a dict that JSON can
     hold. Here, ``judge(remains, report, seed)`` makes an `Effect` of that; `report` is None where
-    the child ended before it had one, and ``report["written"]`` lists the files that the answer has
-    left in its working folder. `reference` is a function that passes, the `compute` of a
-    misconception one that has it, and `judge` recognises it by what happens.
+    the child ended before it had one. An answer that leaves files behind is not judged. `reference`
+    is a function that passes, the `compute` of a misconception one that has it, and `judge`
+    recognises it by what happens.
 
     The child may take `timeout_s` seconds, and `container` (a size) of memory with its processes.
     """
@@ -97,7 +97,7 @@ class ProgramTask:
             return self._feedback(Status.NOT_YET, [says], graded)
         if _is_stub(function):
             return self._feedback(Status.NOT_ATTEMPTED, [], graded)
-        if module := _imports_of_the_course(function):
+        if module := _names_of_the_course(function):
             return self._feedback(Status.NOT_YET, [borrowed(module)], graded)
         run = partial(self._run, source, function.name, seed, view_of(answer))
         effect = self._try(source, seed, run, graded)
@@ -137,10 +137,15 @@ class ProgramTask:
             )
         except NoJavaError as error:
             raise CannotCheckError(str(error)) from error
+        if view and remains.exit_code == FAILED:
+            raise CannotCheckError(f"its jail does not stand.\n{remains.log.strip()}")
         if remains.timed_out:
             says = f"`{self.name}` had not ended after {self.timeout_s:g} seconds, and was ended."
             return Effect(False, says)
-        return self.judge(remains, _report(remains, mark), seed)
+        report = _report(remains, mark)
+        if report is not None and (files := report.pop("written")):
+            return Effect(False, f"It leaves files behind: {', '.join(files[:3])}.")
+        return self.judge(remains, report, seed)
 
     def _feedback(self, status, says, graded, misconception=None) -> Feedback:
         return all_or_nothing(self, status, says, graded, misconception)
@@ -171,7 +176,7 @@ def run_here(source: str, name: str, module: str, harness: str, seed: int, mark:
         report = function(notebook[name], seed)
         report["written"] = sorted(path.name for path in Path(folder).iterdir())
         os.chdir("/")
-    print(f"\n{mark}{json.dumps(report)}", flush=True)
+    print(f"\n{mark}{json.dumps(report, default=show)}", flush=True)
 
 
 def _behind_walls(view, command: list[str], folder: Path) -> list[str]:
@@ -205,14 +210,16 @@ def _is_stub(function: ast.FunctionDef) -> bool:
     return all(map(empty, function.body))
 
 
-def _imports_of_the_course(function: ast.FunctionDef) -> str | None:
-    """The first module of the course that a function imports."""
+def _names_of_the_course(function: ast.FunctionDef) -> str | None:
+    """The first module of the course that a function imports, or names in a string."""
     for node in ast.walk(function):
         names = []
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
             names = [node.module or ""]
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            names = [node.value]
         for name in names:
             if name.split(".")[0] == "course_lib":
                 return name

@@ -289,11 +289,21 @@ MESSAGES = {
     "d": "ExecutorLostFailure (executor 1 exited caused by one of the running tasks) "
     "Reason: Command exited with code 143",
     "e": "java.lang.OutOfMemoryError: Java heap space",
+    "f": "ExecutorLostFailure (executor 1 exited caused by one of the running tasks) "
+    "Reason: Container killed by YARN for exceeding physical memory limits. "
+    "9.1 GB of 9 GB physical memory used. Consider boosting spark.executor.memoryOverhead.",
 }
 
 
 def _diagnoses() -> dict[str, str]:
-    return {"a": "container", "b": "worker", "c": "limit", "d": "asked to end", "e": "heap"}
+    return {
+        "a": "container",
+        "b": "worker",
+        "c": "limit",
+        "d": "asked to end",
+        "e": "heap",
+        "f": "container",
+    }
 
 
 KILL_MESSAGES = PredictionTask(
@@ -306,7 +316,7 @@ KILL_MESSAGES = PredictionTask(
             "looks for every death in the heap",
             "A full heap throws an OutOfMemoryError. This message tells of a process, or of "
             "Python, and no heap has to be full for it.",
-            lambda: dict.fromkeys("abcd", "heap"),
+            lambda: dict.fromkeys("abcdf", "heap"),
         ),
         Misconception(
             "takes a worker for its executor",
@@ -317,6 +327,11 @@ KILL_MESSAGES = PredictionTask(
             "takes SIGTERM for SIGKILL",
             "143 is 128 + 15, SIGTERM: this process was asked to end and had time to do so.",
             lambda: {"d": "container"},
+        ),
+        Misconception(
+            "takes the manager for somebody who asked",
+            "Nobody asked for this container back: YARN ended it for what its processes occupied.",
+            lambda: {"f": "asked to end"},
         ),
         Misconception(
             "takes SIGKILL for SIGTERM",
@@ -587,11 +602,14 @@ def judge_scores(remains: "Remains", report: dict | None, seed: int) -> Effect:
         moved = report["shuffled"] >= ROWS
         why = "gathers a user's rows" if moved else "gathers a partition's rows"
         return Effect(False, "Killed: the executor outgrew its container.", evidence, why)
-    right = _right_scores(seed)
     value = report["value"]
     if isinstance(value, str):
         says = f"`scores_by_user` should return a dict of int to int; this is {value}."
         return Effect(False, says, evidence)
+    if strange := [user for user, _ in value if not re.fullmatch(r"-?\d+", user)]:
+        says = f"`scores_by_user` should return a dict of int to int; a key is {strange[0]}."
+        return Effect(False, says, evidence)
+    right = _right_scores(seed)
     if report["driver_mib"] > _MOST_IN_DRIVER_MIB:
         says = f"The driver's Python came to hold {report['driver_mib']} MiB."
         return Effect(False, says, evidence, "brings the rows to the driver")

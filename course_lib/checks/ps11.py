@@ -323,8 +323,6 @@ def judge_top_customers(remains: "Remains", report: dict | None, seed: int) -> E
     if report["brought"] > _MOST_BROUGHT:
         says = "It survives, and its answer is right, but far more than the answer was brought."
         return Effect(False, says, brought, "brings every order to the driver")
-    if report["written"]:
-        return Effect(False, f"It leaves files behind: {', '.join(report['written'][:3])}.")
     return Effect(True, "It survives, with the same answer.", brought)
 
 

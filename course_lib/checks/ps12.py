@@ -302,12 +302,14 @@ def _partitions_for(numbers: Numbers) -> EffectTask:
         "takes the default": "200 is what Spark takes when nobody has thought about it. Each task "
         "uses a small part of what it may have, and each has a price.",
     }
+    read_chosen = read_with({"lab": _whole_lab, "nightly": _whole, "with_cache": _whole})
     return EffectTask(
         name="partitions",
         title="Partitions for your data",
         points=5,
-        read=read_with({"lab": _whole_lab, "nightly": _whole, "with_cache": _whole}),
-        run=partial(_try_partitions, numbers),
+        # Whose numbers they are belongs to the answer: trials that passed are remembered by it.
+        read=lambda answer: (numbers, read_chosen(answer)),
+        run=lambda given: _try_partitions(*given),
         reference=partial(_by_hand, numbers),
         misconceptions=tuple(
             Misconception(name, what, partial(_wrong, numbers, name)) for name, what in says.items()
@@ -360,6 +362,8 @@ def _shop(seed: int) -> Shop:
 
 def try_salted_join(answer: Callable, seed: int) -> dict:
     """In a child process: let the answer join the tables, and report what came of it."""
+    from pyspark.sql import DataFrame
+
     from course_lib.spark import lab_session, rest
 
     shop = _shop(seed)
@@ -373,7 +377,7 @@ def try_salted_join(answer: Callable, seed: int) -> dict:
             "id AS customer", "concat('customer ', id) AS name"
         )
         joined = answer(orders, customers, shop.salts)
-        if not hasattr(joined, "columns"):
+        if not isinstance(joined, DataFrame):
             return {"returned": show(joined)}
         changed = [key for key, value in _JOIN_CONF.items() if spark.conf.get(key, None) != value]
         if joined.columns != COLUMNS or changed:
@@ -443,6 +447,8 @@ def _judge_join(report: Mapping[str, int], salts: int, right_total: int) -> Effe
         copied = shuffled > ORDERS + 2 * CUSTOMERS
         why = "makes the salt from the key" if copied else "does not salt"
         return Effect(False, "The answer is right, and as skewed as before.", evidence, why)
+    if shuffled < ORDERS:
+        return Effect(False, "The answer is right, but Spark did not join the orders.", evidence)
     if shuffled > ORDERS + CUSTOMERS * salts + ORDERS // 10:
         return Effect(False, "The answer is right; more was copied than need be.", evidence)
     return Effect(True, "The answer is right, nothing spilled, and no task is large.", evidence)

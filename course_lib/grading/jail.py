@@ -174,7 +174,7 @@ def _readable(view: View) -> list[Path]:
 
 def _folders_above(path: Path, made: set[Path]) -> list[str]:
     """Bubblewrap makes missing folders for its owner alone; a jailed process is somebody else."""
-    missing = [folder for folder in reversed(path.parents) if folder not in made][1:]
+    missing = [folder for folder in reversed(path.parents[:-1]) if folder not in made]
     made.update(path.parents)
     return [word for folder in missing for word in ("--perms", "0755", "--dir", str(folder))]
 

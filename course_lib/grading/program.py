@@ -11,23 +11,32 @@ import json
 import os
 import subprocess
 import sys
+import traceback
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
 from course_lib.grading import jail
+from course_lib.spark.logs import LOGS_FOLLOW, LOGS_VARIABLE, end_of, log_files
 
 # A Spark session with an executor apart, and what it spills.
 _LIMITS = jail.Limits(scratch_mib=512, processes=1024, cpu_s=300)
 
-_LOG_MOST = 200_000  # bytes of each log that are told
+FAILED = 125  # the exit code where the jail itself is at fault
+
+# What a program has of its starter's environment: in the grader's there may be secrets.
+ENVIRONMENT = frozenset(
+    ("JAVA_HOME", "JAVA_TOOL_OPTIONS", "LANG", "PATH", "PYTHONPATH", "TMPDIR", "TZ", LOGS_VARIABLE)
+)
 
 
 def jailed(program: Sequence[str], folder: Path, view: jail.View) -> list[str]:
     """The command line that runs `program` in a jail that has what `view` shows and, to be read,
-    `folder`. What the program's environment names in that folder it finds in its scratch folder.
+    `folder`. What the program's environment names in that folder it finds in its scratch folder;
+    of the grader's own environment it has `ENVIRONMENT` only.
 
-    Logs (``*.log``) that are in there at the end go to stderr. Raises JailUnavailableError.
+    The logs that are in there at the end (see `log_files`) go to stderr, after `LOGS_FOLLOW`. The
+    exit code is `FAILED` where the jail itself did not stand. Raises JailUnavailableError.
     """
     folder.chmod(0o755)
     for file in folder.iterdir():
@@ -35,7 +44,9 @@ def jailed(program: Sequence[str], folder: Path, view: jail.View) -> list[str]:
     limits = json.dumps(asdict(_LIMITS))
     # No template process has this number: those belong to the grader's process, not to this one.
     number = str(os.getpid() * 64)
-    inside = [sys.executable, "-m", __name__, number, str(folder), limits, *program]
+    private = [word for name in os.environ if name not in ENVIRONMENT for word in ("-u", name)]
+    runner = [sys.executable, "-m", __name__, number, str(folder), limits, *program]
+    inside = ["/usr/bin/env", *private, *runner]
     shown = jail.View([*view.readable, folder], view.hidden)
     return jail.command(shown, inside, folder)
 
@@ -46,9 +57,11 @@ def main(number: int, folder: str, limits: jail.Limits, program: Sequence[str]) 
     jail.enter()
     first = os.fork()
     if first == 0:
-        code = 1
+        code = FAILED
         try:
             code = _first_process(folder, limits, program)
+        except Exception:
+            traceback.print_exc()
         finally:
             sys.stderr.flush()
             os._exit(code)
@@ -66,9 +79,11 @@ def _first_process(folder: str, limits: jail.Limits, program: Sequence[str]) -> 
     environment = {name: value.replace(folder, str(work)) for name, value in os.environ.items()}
     environment["HOME"] = str(work)
     code = subprocess.run(program, env=environment, cwd=work).returncode
-    for log in sorted(work.rglob("*.log")):
-        if not log.name.startswith("gc-"):
-            sys.stderr.write(log.read_bytes()[-_LOG_MOST:].decode(errors="replace"))
+    sys.stderr.write(LOGS_FOLLOW)
+    for log in log_files(work):
+        sys.stderr.write(end_of(log))
+    if code == FAILED:
+        return 1
     return code if code >= 0 else 128 - code
 
 
@@ -77,4 +92,5 @@ if __name__ == "__main__":
     try:
         sys.exit(main(int(_number), _folder, jail.Limits(**json.loads(_limits)), _program))
     except jail.JailUnavailableError as error:
-        sys.exit(f"JailUnavailableError: {error}")
+        print(error, file=sys.stderr)
+        sys.exit(FAILED)

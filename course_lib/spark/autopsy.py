@@ -24,8 +24,8 @@ import psutil
 from course_lib.spark.gc_log import Collection, GcLog, read_gc_log
 from course_lib.spark.java import find_java, java_env
 from course_lib.spark.jvm import SPARK_JARS
+from course_lib.spark.logs import LOGS_FOLLOW, LOGS_VARIABLE, end_of, log_files
 from course_lib.spark.processes import end_marked, resident_sizes, tree
-from course_lib.spark.session import LOGS_VARIABLE
 from course_lib.units import byte_string_as_bytes, bytes_to_string
 
 _MARK = "SPARK_COURSE_AUTOPSY"
@@ -39,9 +39,8 @@ _JAVA_EXCEPTION = re.compile(
     r"((?:[a-z]\w*\.)+[A-Z][\w$]*)(?:: (.+))?",
     re.MULTILINE,
 )
-_PYTHON_EXCEPTION = re.compile(
-    r"^((?:\w+\.)*\w*(?:Error|Exception|Interrupt|Refusal))(?:: (.+))?$", re.M
-)
+# Behind the last line of a traceback, which is indented: not all of them are called errors.
+_PYTHON_EXCEPTION = re.compile(r"^ .*\n((?:\w+\.)*[A-Z]\w*)(?:: (.+))?$", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -231,9 +230,10 @@ def autopsy(
             child.kill()
             child.wait()
             end_marked(_MARK, mark)
-        stdout = (folder / "stdout").read_text(errors="replace")
-        log = _logs(logs)
-        last_words = (logs / "stderr").read_text(errors="replace") if child.returncode else ""
+        stdout = end_of(folder / "stdout")
+        log = "".join(map(end_of, log_files(logs)))
+        said = end_of(logs / "stderr").partition(LOGS_FOLLOW)[0]
+        last_words = said if child.returncode else ""
         exception_class, message = _exception(log, last_words)
         gc_log = _busiest(folder)
     killed_by = -child.returncode if child.returncode < 0 else None
@@ -281,13 +281,6 @@ def _command(
     script = folder / "workload.py"
     script.write_text(source)
     return [sys.executable, str(script)]
-
-
-def _logs(folder: Path) -> str:
-    """All logs: those of Spark's JVMs first, then what the child itself wrote."""
-    files = sorted(path for path in folder.rglob("*") if path.is_file())
-    wanted = [path for path in files if path.suffix == ".log" or path.name in ("stderr", "stdout")]
-    return "".join(path.read_text(errors="replace") for path in wanted)
 
 
 def _exception(log: str, last_words: str) -> tuple[str | None, str | None]:

@@ -14,7 +14,7 @@ import urllib.request
 import uuid
 import weakref
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psutil
@@ -22,7 +22,7 @@ import pyspark
 
 from course_lib.spark.java import java_env
 from course_lib.spark.jvm import SPARK_JARS, JvmDiedError
-from course_lib.spark.processes import SparkProcess, end_marked, spark_processes
+from course_lib.spark.processes import SparkProcess, end_marked, spark_processes, tree
 from course_lib.units import byte_string_as_mib
 
 # Every process of a cluster carries this variable, the executors that its workers start included.
@@ -97,23 +97,26 @@ class StandaloneCluster:
     def kill_worker(self, number: int) -> None:
         """End a worker at once with its executors, as when its machine is lost.
 
-        The master notices, sessions go on with the other workers.
+        The master notices, sessions go on with the other workers. Raises ValueError where there is
+        no such worker (any more).
         """
         name = f"worker-{number}"
         if name not in self._daemons:
             raise ValueError(f"there is no {name!r}; there are {', '.join(self._daemons)}")
-        worker = psutil.Process(self._daemons[name].pid)
-        for process in [worker, *worker.children(recursive=True)]:
-            process.kill()
-        self._daemons[name].wait()
+        daemon = self._daemons[name]
+        if daemon.poll() is not None:
+            raise ValueError(f"{name} has ended already")
+        for process in tree(daemon.pid):
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
+        daemon.wait()
 
     def stop(self) -> None:
         """End all processes and remove all files. A cluster that has ended is left as it is."""
         for daemon in reversed(self._daemons.values()):
-            daemon.terminate()
+            daemon.stdin.close()  # it then ends its JVM
         self._end()
         for daemon in self._daemons.values():
-            daemon.stdin.close()
             daemon.wait()
 
     def _start(self, name: str, java_class: str, *arguments: str) -> None:

@@ -34,6 +34,7 @@ from pyspark.sql import SparkSession
 
 from course_lib.spark.java import java_env
 from course_lib.spark.jvm import COLLECTORS, JvmDiedError, silence_py4j
+from course_lib.spark.logs import LOGS_VARIABLE
 from course_lib.spark.processes import SparkProcess, end_marked, spark_processes
 from course_lib.spark.refusal import SparkRefusal, in_sparks_words
 from course_lib.units import byte_string_as_mib
@@ -42,9 +43,6 @@ from course_lib.units import byte_string_as_mib
 # as spark-defaults.conf is: credentials, container images, queues.
 MASTER_VARIABLE = "SPARK_COURSE_MASTER"
 CONF_VARIABLE = "SPARK_COURSE_CONF"
-
-# Where a session's logs are to stay when it has ended.
-LOGS_VARIABLE = "SPARK_COURSE_LOGS"
 
 # Every process of a session carries this variable, so that none is overlooked when it ends.
 _MARK = "SPARK_COURSE_SESSION"

@@ -38,6 +38,10 @@ def test_not_attempted_yet(untouched):
         (defined_in_a_cell("total = lambda numbers: sum(numbers)")["total"], "with `def`"),
         (written("from course_lib.model import replay"), "calls `course_lib.model`"),
         (written("import course_lib.checks as c", "return 6"), "calls `course_lib.checks`"),
+        (
+            written("import sys", "return sys.modules['course_lib.model']"),
+            "calls `course_lib.model`",
+        ),
     ],
 )
 def test_what_is_not_run_at_all(strange, words):
@@ -57,7 +61,10 @@ def test_what_is_not_run_at_all(strange, words):
         (["import os, signal", "os.kill(os.getpid(), 9)"], "It ended with exit code 137."),
         (["return 'six'"], "The total is 'six'; it should be a number."),
         (["return None"], "The total is None"),
-        (["open('left.txt', 'w').write('here')", "return sum(numbers)"], "left left.txt behind"),
+        (
+            ["open('left.txt', 'w').write('here')", "return sum(numbers)"],
+            "leaves files behind: left.txt",
+        ),
         (["print('{\"total\": 6}')", "raise SystemExit"], "It ended with exit code 0."),
         (["print('x' * 10**6)", "return 5"], "The total was tried."),
         (["import time", "hoard = bytearray(900 << 20)", "time.sleep(20)"], "exceeding its memory"),

@@ -97,15 +97,14 @@ def test_an_action_that_something_else_ends_costs_no_points(monkeypatch):
 
 
 def judged(value=None, **report):
-    report = {"value": value, "brought": 1000, "written": []} | report
+    report = {"value": value, "brought": 1000} | report
     return judge_top_customers(ENDED, report, 7)
 
 
-def test_the_right_answer_passes_if_it_brings_little_and_leaves_nothing():
+def test_the_right_answer_passes_if_it_brings_little():
     right = ps11._right_customers(7)
     assert judged(right).passed
     assert not judged(right, brought=MIB).passed
-    assert "It leaves files behind: all.csv." in judged(right, written=["all.csv"]).says
 
 
 @pytest.mark.parametrize(

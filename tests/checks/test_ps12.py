@@ -10,7 +10,7 @@ from statistics import median
 import nbformat
 import pytest
 
-from course_lib.checks import CannotCheckError, Status
+from course_lib.checks import CannotCheckError, Status, ps12
 from course_lib.checks.ps12 import (
     _WRONG_WAYS,
     CORES,
@@ -42,6 +42,7 @@ from course_lib.checks.ps12 import (
     _wrong,
     judge_salted_join,
 )
+from course_lib.checks.trials import remembering
 from course_lib.model import UnifiedMemoryManager, replay
 from course_lib.spark import NoJavaError
 from course_lib.spark.autopsy import autopsy
@@ -113,6 +114,16 @@ def test_no_two_neighbours_share_answers(drawn):
         effect = _try_partitions(other, _by_hand(one))
         assert not effect.passed
         assert effect.evidence == "modelled"  # what needs no luck on Spark
+
+
+def test_what_passed_for_one_does_not_pass_for_another(monkeypatch):
+    """Though trials that passed are remembered, and the lab alone would be content."""
+    monkeypatch.setattr(ps12, "_sort_in_the_lab", lambda lab, _: (0, int(0.9 * _lab_share(lab))))
+    ada, grace = (PARTITIONS.of(name) for name in ("ada", "grace"))
+    adas = ada.reference()
+    with remembering():
+        assert ada.grade(adas).points == PARTITIONS.points
+        assert grace.grade(adas).points == 0
 
 
 # partitions: the model and Spark

@@ -199,7 +199,6 @@ def test_without_java_it_cannot_be_checked(monkeypatch):
 
 def _report(**changes) -> dict:
     report = {"seen": [0, 1, 1, 1], "left": 0, "is_kept": True, "computed": 1}
-    report["written"] = []
     return report | {"value": balances_by_hand(5)} | changes
 
 
@@ -221,7 +220,6 @@ def test_a_report_of_what_is_asked_passes():
         ({"value": balances_by_hand(6)}, "right is"),
         ({"value": balances_by_hand(5)[:2]}, "right is"),
         ({"seen": [0, 1, 1, 1, 1]}, "calls `next_day` 5 times for 4 days"),
-        ({"written": ["day-0"]}, "It leaves files behind (day-0)"),
         ({"left": 1}, "The last table is still cached"),
     ],
 )

@@ -49,6 +49,15 @@ def test_what_is_readable_can_be_read_in_its_place(release, data):
 
 
 @pytest.mark.jail
+def test_folders_that_share_a_part_of_their_path_are_both_in_place(release, data):
+    later = furnished(data.parents[1] / "zebra" / "data")
+    for folder in (data, later):
+        claim = f"open({str(folder / 'open.txt')!r}).read() == 'open'"
+        shown = jail.View(readable=[data, later])
+        assert points(release, shown, claim) == FULL["square-test"], folder
+
+
+@pytest.mark.jail
 def test_what_is_hidden_in_it_cannot(release, data):
     view = jail.View(readable=[data], hidden=[data / "secret.txt", data / "secrets"])
     secret, secrets = str(data / "secret.txt"), str(data / "secrets")

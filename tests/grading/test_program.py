@@ -7,6 +7,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from course_lib.grading import program
 from course_lib.grading.jail import View
 from course_lib.grading.program import jailed
 from course_lib.spark.autopsy import autopsy
@@ -31,6 +32,28 @@ def test_what_it_prints_and_how_it_ends_is_told():
 def test_an_exception_and_a_signal():
     assert run("1 / 0").exception_class == "ZeroDivisionError"
     assert run("import os; os.kill(os.getpid(), 9)").exit_code == 137
+
+
+def test_it_finds_no_secret_of_the_graders_in_its_environment(monkeypatch):
+    monkeypatch.setenv("TEACHERS_TOKEN", "a secret")
+    remains = run("import os; print(dict(os.environ)); print(open('/proc/1/environ').read())")
+    assert "TMPDIR" in remains.stdout
+    assert "TEACHERS_TOKEN" not in remains.stdout
+
+
+def test_its_logs_are_told_and_are_not_its_last_words():
+    remains = run("open('own.log', 'w').write('Caused by: java.io.IOException: old\\n'); {}['key']")
+    assert (remains.exception_class, remains.message) == ("KeyError", "'key'")
+    assert "IOException: old" in remains.log
+
+
+def test_a_jail_that_does_not_stand_is_not_the_programs_fault(monkeypatch):
+    monkeypatch.setattr(program, "_LIMITS", program.jail.Limits(scratch_mib=-1))
+    broken = run("print('never')")
+    assert broken.exit_code == program.FAILED
+    assert "the jail cannot be furnished" in broken.log
+    monkeypatch.undo()
+    assert run("import sys; sys.exit(125)").exit_code == 1
 
 
 def test_it_sees_neither_hidden_files_nor_other_processes(tmp_path):

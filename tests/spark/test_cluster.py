@@ -68,6 +68,8 @@ def test_a_lab_on_two_workers_of_which_one_dies(capfd):
             assert "registered" in cluster.log("worker-1")
             with pytest.raises(ValueError, match="no 'worker-7'; there are master, worker-0, work"):
                 cluster.kill_worker(7)
+            with pytest.raises(ValueError, match="worker-0 has ended already"):
+                cluster.kill_worker(0)
         assert cluster.state()["activeapps"] == []
     assert capfd.readouterr() == ("", "")
 
