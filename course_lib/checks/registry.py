@@ -50,7 +50,7 @@ def find_task(name: str) -> AnyTask:
 
 
 def my_numbers(name: str, learner_id: str) -> Any:
-    """A learner's numbers for a task such as "ps15/plan": no two learners have the same.
+    """A learner's numbers for a task such as "ps15/plan", drawn from the id.
 
     `learner_id` is the id under which a learner hands in. Raises ValueError for what is none.
     """

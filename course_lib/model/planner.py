@@ -16,7 +16,7 @@ from course_lib.model.heap import MIN_SYSTEM_MEMORY, Heap, heap
 from course_lib.model.managers import UnifiedMemoryManager
 from course_lib.model.partitions import fewest_partitions, sort_memory, sort_spill, task_share
 from course_lib.settings import LATEST
-from course_lib.units import GIB, MIB
+from course_lib.units import MIB
 
 BALANCED = (5, 4, 3)  # cores of a balanced executor, in order of preference
 
@@ -156,8 +156,10 @@ class Plan:
 
     @property
     def compressed_references(self) -> bool:
-        """Whether references in the heap take 4 bytes, not 8: the JVM's rule below 32 GiB."""
-        return self.memory_mib * MIB < 32 * GIB
+        """Whether references in the heap take 4 bytes, not 8. The JVM's rule, below 32 GiB; it
+        keeps 32 MiB of them for itself (measured: ``-Xmx32736m`` has such references, the next
+        larger heap has not)."""
+        return self.memory_mib <= 32 * 1024 - 32
 
     @property
     def unused_memory_mib(self) -> int:

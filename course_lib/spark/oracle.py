@@ -28,7 +28,6 @@ _CONFIG_OBJECTS = (
     "org.apache.spark.deploy.k8s.Config$",
     "org.apache.spark.deploy.yarn.config.package$",
     "org.apache.spark.sql.internal.SQLConf$",
-    "org.apache.spark.sql.internal.SQLConf$",
 )
 
 _YARN_MEMORY_FIELDS = (

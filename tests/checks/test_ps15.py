@@ -31,12 +31,11 @@ def test_each_mistake_costs_every_learner_the_same(personal):
 
 
 @pytest.mark.parametrize("personal", [PLAN, WHAT_IF])
-def test_no_two_neighbours_share_answers(personal):
+def test_a_neighbours_answers_earn_a_quarter_at_most_and_mostly_nothing(personal):
     shared = []
     for one, other in pairwise([personal.of(learner) for learner in LEARNERS]):
         copied = other.grade(one.reference())
         shared.append(copied.points / copied.max_points)
-        assert personal.numbers(LEARNERS[0])
     assert max(shared) <= 1 / 4
     assert sum(share == 0 for share in shared) > 180
 

@@ -13,9 +13,8 @@ pytestmark = pytest.mark.conformance
 
 # What is random does not compress. An executor of its own, so that the driver holds only results.
 WORKLOAD = """
-import resource
-
 from pyspark.sql import functions as F
+from course_lib.spark.processes import peak_resident_size
 from course_lib.spark.session import lab_session, rest
 
 path, rows, columns, text, partitions = {arguments}
@@ -37,7 +36,7 @@ with lab_session(**settings, conf=conf) as spark:
     else:
         kept = result.select(*values).toPandas()
         assert len(kept) == rows
-    print(1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+    print(peak_resident_size())
 """
 
 

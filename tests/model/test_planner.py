@@ -43,6 +43,8 @@ def test_a_bound_on_the_heap_leaves_memory_but_keeps_references_short():
     fat = plans(TEN, most_memory_mib=31 * 1024)[-1]
     assert (fat.memory_mib, fat.compressed_references) == (31 * 1024, True)
     assert fat.unused_memory_mib > 10 * 20 * 1024
+    assert plans(TEN, most_memory_mib=32736)[-1].compressed_references
+    assert not plans(TEN, most_memory_mib=32737)[-1].compressed_references
 
 
 def test_the_driver_costs_no_executor_where_it_runs_elsewhere_or_beside_what_is_left():

@@ -53,9 +53,14 @@ def test_what_trips_first_is_told(changed, told):
 
 
 def test_a_close_call_is_called_one():
-    assert "a close call: real drivers differ from this by up to 25%" in view().sentence
+    assert "a close call: real drivers differ from this by at most 25%" in view().sentence
     assert "close call" not in view(heap="2g").sentence
     assert dict(view().facts)["real drivers differ from this by"] == "at most 25%"
+
+
+def test_no_error_is_told_that_nobody_has_tried():
+    facts = dict(view(path="toLocalIterator").facts)
+    assert facts["real drivers differ from this by"] == "we do not know how much"
 
 
 def test_a_call_is_close_at_the_moment_that_decides():
