@@ -170,8 +170,9 @@ def executor_processes(spark: SparkSession) -> list[SparkProcess]:
 def rest(spark: SparkSession, path: str = "") -> object:
     """What the session's REST API answers, read from JSON: ``rest(spark, "executors")``.
 
-    `path` is what follows ``/api/v1/applications/<id>/`` in Spark's monitoring guide. What has
-    happened until now is in the answer: Spark counts some of it a moment later, and is awaited.
+    `path` is what follows ``/api/v1/applications/<id>/`` in Spark's monitoring guide. Spark counts
+    a moment later what has happened, and is awaited. What is still running, and executors, may be
+    told as of ``spark.ui.liveUpdate.period`` ago.
     """
     context = _of(spark).spark.sparkContext
     context._jsc.sc().listenerBus().waitUntilEmpty(_COUNTED_MILLISECONDS)
