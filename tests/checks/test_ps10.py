@@ -194,7 +194,8 @@ def test_scores_in_any_order_are_right():
     [
         ("None", "should return a dict of int to int; this is None."),
         ("a list", "should return a dict of int to int; this is a list."),
-        ([["'0'", "1"]], "The score of user 0 is missing; right is"),
+        ([["'0'", "1"]], "should return a dict of int to int; a key is '0'."),
+        ([["1", "1"]], "The score of user 0 is missing; right is"),
         ([["0", "1.5"]], "The score of user 0 is 1.5; right is"),
     ],
 )
