@@ -23,7 +23,7 @@ def page(browser, tmp_path_factory):
 
 
 def sentence(page, title):
-    return explorable(page, title).locator(".sentence").inner_text()
+    return explorable(page, title).locator(".sentence").text_content()
 
 
 def test_a_worker_for_each_core_is_drawn_and_one_of_them_from_inside(page):
@@ -70,7 +70,7 @@ def test_a_log_follows_its_controls(page):
     press(explorable(page, LOGS), "heap", "End")
     state = {"cache": "JVM objects", "collector": "Parallel", "heap": "1280m"}
     page.locator(".sentence", has_text=gc_logs(state).sentence).wait_for()
-    assert "recorded" in explorable(page, LOGS).inner_text()
+    assert "recorded" in explorable(page, LOGS).text_content()
     assert "full collection" in explorable(page, LOGS).locator("svg").first.text_content()
 
 

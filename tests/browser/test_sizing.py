@@ -39,7 +39,7 @@ def test_partitions_stand_as_bars_against_the_line(page):
 
 
 def test_salt_from_the_keyboard_takes_the_spill_away(page):
-    assert sentence(page, PARTITIONS).inner_text().startswith("Tasks that need more than their")
+    expect(sentence(page, PARTITIONS)).to_contain_text("Tasks that need more than their")
     press(page, "salt", *["ArrowRight"] * 4)
     expect(sentence(page, PARTITIONS)).to_contain_text("No task spills", timeout=PATIENCE)
     expect(explorable(page, PARTITIONS).locator("svg")).not_to_contain_text("lacks")
@@ -62,7 +62,7 @@ def test_more_uses_of_a_table_make_its_cache_pay(page):
     lines = explorable(page, CACHE).locator("svg")
     assert "used so far, with the cache" in lines.text_content()
     press(page, "uses", "End")
-    seconds = re.findall(r"([\d.]+) s", sentence(page, CACHE).inner_text())
+    seconds = re.findall(r"([\d.]+) s", sentence(page, CACHE).text_content())
     without, with_it = map(float, seconds)
     assert with_it < without
 
@@ -81,7 +81,7 @@ def test_a_node_is_cut_three_ways_and_again_when_it_has_fewer_cores(page):
 @pytest.mark.parametrize("title", [PARTITIONS, CACHE, PLANNER])
 def test_each_picture_tells_a_screen_reader_what_it_shows(page, title):
     picture = explorable(page, title).get_by_role("img").first
-    assert picture.locator("desc").text_content() == sentence(page, title).inner_text()
+    assert picture.locator("desc").text_content() == sentence(page, title).text_content()
 
 
 def test_all_are_readable_in_the_light_and_in_the_dark_theme(page):
