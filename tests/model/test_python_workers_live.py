@@ -1,7 +1,7 @@
 """Python workers of a real executor, measured, beside what the model says of them."""
 
 import re
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psutil
@@ -52,10 +52,16 @@ def status(path) -> dict[str, int]:
     return {words[0].rstrip(":"): int(words[1]) * KIB for words in lines if words[-1] == "kB"}
 
 
-def python_processes():
+def daemons_and_workers():
     """The Python processes of all executors: daemons, and the workers forked from them."""
-    mine = psutil.Process().children(recursive=True)
-    return [one for one in mine if "pyspark.daemon" in one.cmdline()]
+    parents = {}
+    for one in psutil.Process().children(recursive=True):
+        with suppress(psutil.NoSuchProcess):  # a worker that has just ended
+            if "pyspark.daemon" in one.cmdline():
+                parents[one] = one.ppid()
+    pids = {one.pid for one in parents}
+    workers = [one for one, parent in parents.items() if parent in pids]
+    return [one for one in parents if one not in workers], workers
 
 
 def test_workers_and_their_jvm_occupy_what_the_model_says(tmp_path):
@@ -77,7 +83,7 @@ def test_workers_and_their_jvm_occupy_what_the_model_says(tmp_path):
             worker = pass_through(spark, columns, rows, tmp_path, broadcast=broadcast)
             jvm = status(f"/proc/{pid}/status")["VmHWM"]
             seen[name] = (worker["VmHWM"], side.resident), (jvm, side)
-        (daemon,) = python_processes()
+        (daemon,), _ = daemons_and_workers()
         assert daemon.memory_info().rss == pytest.approx(DAEMON, rel=TOLERANCE)
     for name, ((worker, modelled), (jvm, side)) in seen.items():
         assert worker == pytest.approx(modelled, rel=TOLERANCE), name
@@ -113,9 +119,7 @@ def test_a_limit_lets_pass_and_refuses_what_the_model_says(tmp_path):
 
         three = python_workers(CONF | pyspark, small.batch, operators=3)
         pass_through(spark, NUMBERS, 10_000, tmp_path, operators=3)
-        everybody = python_processes()
-        daemons = {one.pid for one in everybody}
-        workers = [one for one in everybody if one.ppid() in daemons]
+        _, workers = daemons_and_workers()
         assert len(workers) == three.workers  # and they stay, for the next job
 
         assert fits.address_space < (1 - TOLERANCE) * fits.limit
