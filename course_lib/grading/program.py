@@ -57,10 +57,12 @@ def main(number: int, folder: str, limits: jail.Limits, program: Sequence[str]) 
     jail.enter()
     first = os.fork()
     if first == 0:
-        code = FAILED
+        code = 1
         try:
             code = _first_process(folder, limits, program)
-        except Exception:
+        except Exception as error:
+            # What fails later may be the program's doing: stderr that it has filled to the limit.
+            code = FAILED if isinstance(error, jail.JailUnavailableError) else 1
             traceback.print_exc()
         finally:
             sys.stderr.flush()
