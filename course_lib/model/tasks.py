@@ -76,11 +76,14 @@ class TaskMemoryManager:
     def _spilled(self, consumer: "MemoryConsumer", size: int, trigger: "MemoryConsumer") -> bool:
         """Ask a consumer to spill; whether it has released anything."""
         held = self.memory_manager.execution_memory_for_task(self.task_attempt_id)
+        used = consumer.used
         released = consumer.spill(size, trigger)
         left = self.memory_manager.execution_memory_for_task(self.task_attempt_id)
         if not isinstance(released, int):
             raise TypeError(f"spill() returns the bytes it released, not {released!r}")
-        if released > 0 and left >= held:
+        # A consumer that outlives its task's clean-up still gives back what is the pool's by then:
+        # the task holds no less, but there is an end to it.
+        if released > 0 and left >= held and not 0 <= consumer.used < used:
             raise RuntimeError(
                 f"spill() of {type(consumer).__name__} says that it released {released} bytes, "
                 f"but the task holds {left}, no less than before: Spark would ask again, for ever"

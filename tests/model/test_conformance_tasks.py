@@ -3,7 +3,7 @@
 from copy import deepcopy
 
 import pytest
-from beside_spark import WAITS, Comparison, Disagreement, Model, a_size, setups
+from beside_spark import WAITS, Comparison, Disagreement, Model, a_size, agree, setups
 from hypothesis import settings
 
 from course_lib.model import TaskMemoryManager
@@ -71,6 +71,24 @@ def test_agrees_with_spark(memory_oracle):
         "spilled another", "spilled itself", "spilled nothing", "allocate_page", "waits", "woken",
         "refused", "clean_up_all_allocated_memory",
     ) == {}  # fmt: skip
+
+
+def test_agrees_on_a_consumer_that_outlives_its_tasks_clean_up(memory_oracle):
+    setup = {"max_heap_memory": 4, "on_heap_storage_region_size": 0}
+    calls = [
+        ("consumer", 0, 0, "ON_HEAP", "everything"),
+        ("acquire_memory", 0, 1),
+        ("clean_up_all_allocated_memory", 0),
+        ("consumer", 1, 1, "ON_HEAP", "everything"),
+        ("acquire_memory", 1, 2),
+        ("consumer", 2, 2, "ON_HEAP", "everything"),
+        ("acquire_memory", 2, 2),
+        ("acquire_memory", 0, 1),  # nothing is granted, but the task manager knows it again
+        ("acquire_memory", 0, 1),
+    ]
+    game = memory_oracle.play(calls=calls, **setup)
+    assert game.played[-1].events == (("spilled", 0, 1, 0, 1), ("spilled", 0, 1, 0, 0))
+    agree(calls, Model(**setup, spark_version=memory_oracle.spark_version), game)
 
 
 def spills_the_smallest_first(patch):

@@ -98,6 +98,19 @@ def test_one_that_lies_is_told_from_one_that_spills(task):
         Sorter(task, "b").acquire_memory(20)
 
 
+def test_one_that_only_counts_down_is_told_from_one_that_spills(task):
+    forgetful = Sorter(task, "a")
+
+    def spill(size, trigger):
+        forgetful.used -= size
+        return size
+
+    forgetful.spill = spill
+    forgetful.acquire_memory(100)
+    with pytest.raises(RuntimeError, match=r"the task holds 100, no less than before"):
+        Sorter(task, "b").acquire_memory(30)
+
+
 def test_spill_returns_a_number(task):
     forgetful = Sorter(task, "a")
     forgetful.spill = lambda size, trigger: None
