@@ -3,11 +3,14 @@ this machine can jail learners' code."""
 
 import os
 from functools import cache
+from importlib import import_module
+from pkgutil import walk_packages
 
 import pytest
 from beside_spark import compared
 from hypothesis import settings
 
+import course_lib
 from course_lib.grading.jail import JailUnavailableError
 from course_lib.grading.unit import try_jail
 from course_lib.spark import MemoryOracle, Oracle, SparkRefusal
@@ -25,6 +28,15 @@ settings.register_profile(
     "thorough", settings.get_profile("quick"), max_examples=1000, derandomize=False
 )
 settings.load_profile("quick")
+
+
+def pytest_collection_finish():
+    """Load all modules: Hypothesis draws from the constants of those that are loaded.
+
+    Which ones tests have loaded before, in this process, is left to chance.
+    """
+    for module in walk_packages(course_lib.__path__, f"{course_lib.__name__}."):
+        import_module(module.name)
 
 
 def pytest_runtest_setup(item):
