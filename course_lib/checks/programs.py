@@ -139,7 +139,8 @@ class ProgramTask:
             raise CannotCheckError(str(error)) from error
         if view and remains.exit_code == FAILED:
             raise CannotCheckError(f"its jail does not stand.\n{remains.log.strip()}")
-        if remains.timed_out:
+        # A JVM that is out of memory may also stand still: then the judge knows why.
+        if remains.timed_out and remains.exception_class != "java.lang.OutOfMemoryError":
             says = f"`{self.name}` had not ended after {self.timeout_s:g} seconds, and was ended."
             return Effect(False, says)
         report = _report(remains, mark)

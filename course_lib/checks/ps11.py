@@ -142,6 +142,9 @@ ACTIONS = {
 TABLE = """SELECT id, id % 997 AS amount, repeat(md5(string(id)), 1000) AS scan
 FROM range(0, 20000, 1, 64)"""
 
+# Without it, an OutOfMemoryError on a thread of Spark's own can leave the driver waiting for ever.
+_DIES_AT_ONCE = {"spark.driver.extraJavaOptions": "-XX:+ExitOnOutOfMemoryError"}
+
 # The actions one after the other, until one takes the driver with it.
 _PROGRAM = f"""
 import os
@@ -153,7 +156,7 @@ from course_lib.spark import lab_session
 
 with tempfile.TemporaryDirectory() as folder:
     os.chdir(folder)
-    with lab_session(driver_memory="512m") as spark:
+    with lab_session(driver_memory="512m", conf={_DIES_AT_ONCE}) as spark:
         table = spark.sql({TABLE!r})
         for name, action in ACTIONS:
             eval(action)
@@ -277,7 +280,7 @@ def try_top_customers(answer, seed: int) -> dict:
     from course_lib.spark import lab_session, rest
 
     rows = _CUSTOMERS * _ORDERS_EACH
-    with lab_session(driver_memory="512m") as spark:
+    with lab_session(driver_memory="512m", conf=_DIES_AT_ONCE) as spark:
         orders = spark.sql(
             f"""SELECT id, id % {_CUSTOMERS} AS customer,
             (id % {_CUSTOMERS} div 2 + 1) * {_factor(seed)} % 53 AS amount,

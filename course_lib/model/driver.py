@@ -4,7 +4,8 @@ The objects of a JVM and of Python are counted by their layout; what the driver 
 was measured. Results are taken not to compress, so real ones may need less.
 """
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from course_lib.model.region import Region
@@ -13,11 +14,10 @@ from course_lib.units import GIB, MIB, bytes_to_string
 DRIVER_ITSELF = 60 * MIB  # measured: what a driver holds before its first result
 PYTHON_ITSELF = 130 * MIB  # measured: the driver's Python process, pandas and PyArrow imported
 
-# How far real drivers may be from what the model says they need: what the tests allow, on those
-# paths that they try.
+# How far real drivers may be from what the model says they need: what the tests allow.
 TOLERANCE = 0.25
-TRIED_PATHS = ("collect", "toPandas", "broadcast")
 
+RESULT_GETTERS = 4  # spark.resultGetter.threads
 MAX_BROADCAST_TABLE_BYTES = 8 * GIB  # spark.sql.maxBroadcastTableSize
 MAX_BROADCAST_TABLE_ROWS = 512_000_000  # BroadcastExchangeExec, for one key of type long
 
@@ -27,10 +27,10 @@ PATHS = (
     "toPandas without Arrow",
     "take",
     "toLocalIterator",
+    "rdd.toLocalIterator",
     "broadcast",
 )
 
-_RESULT_GETTERS = 4  # spark.resultGetter.threads
 _CHUNK = MIB  # results are written into arrays of so many bytes: SparkPlan.getByteArrayRdd
 _HEADER, _REFERENCE = 16, 4  # bytes of an array's header, and of a reference in a heap below 32 GiB
 _LARGEST_ARRAY = 8 * GIB  # of a hash table: 2**30 longs
@@ -76,8 +76,16 @@ class Result:
         heap is larger than 4 GiB. Source: ``ChunkedByteBufferOutputStream``, HotSpot's
         ``G1CollectedHeap::humongous_obj_allocate``.
         """
-        chunks, rest = divmod(self.serialized // self.partitions, _CHUNK)
-        return self.partitions * (chunks * _array(_CHUNK, heap) + _array(rest, heap))
+        return self.partitions * _chunks(self.serialized // self.partitions, heap)
+
+    def arriving(self, heap: int, at_a_time: int) -> int:
+        """What results of so many tasks take beside that until they have arrived.
+
+        Each is there as it was fetched, and once more in chunks, before its own are made of it.
+        Source: ``TaskResultGetter``, ``DirectTaskResult``.
+        """
+        one = self.serialized // self.partitions
+        return min(self.partitions, at_a_time) * (one + _chunks(one, heap))
 
     @property
     def row_objects(self) -> int:
@@ -90,6 +98,11 @@ class Result:
         return self.rows * self.columns * (self.text + 4 if self.text else 8)
 
     @property
+    def pickled(self) -> int:
+        """All rows as Python will read them, which for an iterator executors do. Measured."""
+        return self.rows * (14 + self.columns * (10 + self.text if self.text else 9))
+
+    @property
     def python_rows(self) -> int:
         """All rows as ``Row`` objects of Python: a tuple with a dictionary, and its values."""
         value = _padded(49 + self.text, 16) if self.text else 32
@@ -100,6 +113,11 @@ class Result:
         """All rows in a pandas DataFrame: texts are Python objects there."""
         return self.rows * self.columns * (8 + (_padded(49 + self.text, 16) if self.text else 0))
 
+    @property
+    def pandas_of_rows(self) -> int:
+        """What pandas adds to ``Row`` objects: references to their values, and numbers' columns."""
+        return self.rows * self.columns * (8 if self.text else 16)
+
 
 class Part(NamedTuple):
     """Something on the way, by name, the palette's kind, and bytes."""
@@ -107,6 +125,10 @@ class Part(NamedTuple):
     name: str
     kind: str
     size: int
+
+
+_DRIVER = Part("driver itself", "other", DRIVER_ITSELF)
+_PYTHON = Part("Python itself", "other", PYTHON_ITSELF)
 
 
 @dataclass(frozen=True)
@@ -181,75 +203,166 @@ class DriverBudget:
         return Region("driver's Python", "process", self.python_needed, children=parts)
 
 
-def driver_budget(result: Result, path: str, *, heap: int = GIB, take: int = 1000) -> DriverBudget:
+def driver_budget(
+    result: Result,
+    path: str,
+    *,
+    heap: int = GIB,
+    take: int = 1000,
+    at_a_time: int = RESULT_GETTERS,
+) -> DriverBudget:
     """What `path`, one of `PATHS`, costs the driver of a PySpark session with such a `heap`.
 
-    ``"toPandas"`` is with Arrow, as by default; ``"take"`` asks for `take` rows; ``"broadcast"``
-    is the smaller side of a join on one key of type long. Raises ValueError for another path.
+    ``"toPandas"`` is with Arrow, as by default; ``"take"`` asks for `take` rows;
+    ``"toLocalIterator"`` is a DataFrame's, and ``"rdd.toLocalIterator"`` that of its RDD;
+    ``"broadcast"`` is the smaller side of a join on one key of type long. Results of `at_a_time`
+    tasks arrive together: of as many as run, and at most of ``spark.resultGetter.threads``.
+    Raises ValueError for another path.
     """
     if path not in PATHS:
         raise ValueError(f"path is one of {', '.join(PATHS)}, not {path!r}")
     if path == "take":
-        first = min(take, result.rows)
-        result, path = Result(first, result.columns, result.text, 1), "collect"
-    itself = Part("driver itself", "other", DRIVER_ITSELF)
-    python = Part("Python itself", "other", PYTHON_ITSELF)
-    counted, received = result.serialized, result.received(heap)
-    results = Part("serialized results", "user", received)
-    if path in ("collect", "toPandas without Arrow"):
-        rows = Part("Row objects", "user", result.python_rows)
-        frame = Part("pandas", "user", result.pandas if path != "collect" else 0)
-        held = (itself, results, Part("rows", "user", result.row_objects))
-        return DriverBudget(held, (python, rows, frame), counted, received, result.partitions)
+        *_, last = take_jobs(result, take, heap, at_a_time)
+        return last
     if path == "toPandas":
-        waiting = Part("batches in Arrow", "user", _in_flight(result.arrow, result.partitions))
-        told = (
-            Part("Arrow", "user", result.arrow),
-            Part("columns, one by one", "user", 8 * result.rows * result.columns),
-            Part("pandas", "user", result.pandas),
-        )
-        size = result.arrow
-        return DriverBudget((itself, waiting), (python, *told), size, size, result.partitions)
-    if path == "toLocalIterator":
-        one = Result(max(1, result.rows // result.partitions), result.columns, result.text, 1)
-        held = (itself, Part("one partition", "user", 2 * one.serialized))
-        told = (python, Part("Row objects", "user", one.python_rows))
-        return DriverBudget(held, told, one.serialized, one.serialized, 1)
-    return _broadcast(result, (itself, results), (python,))
+        return _in_batches(result, heap, at_a_time)
+    if path.endswith("toLocalIterator"):
+        return _by_partitions(result, heap, keeps=path == "toLocalIterator")
+    received, arriving = result.received(heap), result.arriving(heap, at_a_time)
+    if path == "broadcast":
+        return _broadcast(result, received, arriving)
+    return _collected(result, received, arriving, result, in_pandas=path != "collect")
 
 
-def _broadcast(result: Result, held: tuple[Part, ...], python: tuple[Part, ...]) -> DriverBudget:
+def take_jobs(
+    result: Result, take: int, heap: int = GIB, at_a_time: int = RESULT_GETTERS
+) -> Iterator[DriverBudget]:
+    """What each job costs that ``take`` runs, one after the other, until there are enough rows.
+
+    The first scans one partition; the next as many as seem to be missing and half as many more,
+    but at most four times those scanned. What jobs have brought is kept until the query ends.
+    Source: ``SparkPlan.executeTake``, ``DAGScheduler.activeQueryToJobs``.
+    """
+    wanted = min(take, result.rows)
+    there = -(-result.rows // result.partitions)
+    scanned = taken = received = 0
+    while taken < wanted:
+        tries = 1
+        if scanned:
+            seem_missing = -(-3 * (wanted - taken) * scanned // (2 * taken))
+            tries = min(seem_missing, 4 * scanned, result.partitions - scanned)
+        brought = replace(result, rows=tries * min(wanted, there), partitions=tries)
+        rows_so_far = result.row_objects * taken // result.rows
+        scanned, taken = scanned + tries, min(wanted, taken + brought.rows)
+        received += brought.received(heap)
+        arriving = rows_so_far + brought.arriving(heap, at_a_time)
+        yield _collected(brought, received, arriving, replace(result, rows=taken))
+
+
+def _collected(
+    brought: Result, received: int, arriving: int, kept: Result, *, in_pandas: bool = False
+) -> DriverBudget:
+    """What a job brought, with what was `received` so far, and the rows that are kept of it.
+
+    Source: ``SparkPlan.executeCollect``.
+    """
+    results = (_DRIVER, Part("serialized results", "user", received))
+    rows = Part("rows", "user", kept.row_objects)
+    return DriverBudget(
+        _costlier((*results, Part("as they arrive", "user", arriving)), (*results, rows)),
+        (
+            _PYTHON,
+            Part("Row objects", "user", kept.python_rows),
+            Part("pandas", "user", kept.pandas_of_rows if in_pandas else 0),
+        ),
+        brought.serialized,
+        received,
+        brought.partitions,
+    )
+
+
+def _in_batches(result: Result, heap: int, at_a_time: int) -> DriverBudget:
+    """Batches in Arrow, which pass through the heap to Python as they come."""
+    size = result.arrow
+    one = size // result.partitions
+    waiting = min(result.partitions, at_a_time) * (2 * one + _chunks(one, heap))
+    told = (
+        Part("Arrow", "user", size),
+        Part("columns, one by one", "user", 8 * result.rows * result.columns),
+        Part("pandas", "user", result.pandas),
+    )
+    held = (_DRIVER, Part("batches as they arrive", "user", waiting))
+    return DriverBudget(held, (_PYTHON, *told), size, size, result.partitions)
+
+
+def _by_partitions(result: Result, heap: int, *, keeps: bool) -> DriverBudget:
+    """One partition after the other, served to Python in batches; a DataFrame `keeps` them all.
+
+    Source: ``PythonRDD.toLocalIteratorAndServe``, and for what is kept
+    ``DAGScheduler.activeQueryToJobs``.
+    """
+    one = replace(result, rows=-(-result.rows // result.partitions), partitions=1)
+    size = one.pickled
+    batches = [replace(one, rows=rows) for rows in _batches(one)]
+    served = sum(_array(batch.pickled, heap) for batch in batches)
+    held = (
+        _DRIVER,
+        Part("partitions before", "user", (result.partitions - 1) * served if keeps else 0),
+        Part("one partition", "user", served),
+        Part("as it arrives", "user", size + _chunks(size, heap)),
+    )
+    largest = max(batch.python_rows for batch in batches)
+    told = (_PYTHON, Part("Row objects of a batch", "user", largest))
+    return DriverBudget(held, told, size, size, 1)
+
+
+def _batches(result: Result) -> Iterator[int]:
+    """The rows that are pickled together: twice as many as before, until they take 1 MiB.
+
+    Source: ``SerDeUtil.AutoBatchedPickler``.
+    """
+    left, rows = result.rows, 1
+    while left:
+        yield min(rows, left)
+        left -= min(rows, left)
+        if rows * result.pickled < MIB * result.rows:
+            rows *= 2
+
+
+def _broadcast(result: Result, received: int, arriving: int) -> DriverBudget:
     """Results become a hash table, and that becomes pieces to send, all there at the end.
 
     Source: ``BroadcastExchangeExec``, ``TorrentBroadcast``.
     """
-    received = sum(part.size for part in held)
     table, content = hash_table(result), _content(result)
-    refusal, before_refusal = "", received + table
+    refusal, before_refusal = "", max(arriving, table)
     if result.rows >= MAX_BROADCAST_TABLE_ROWS:
         most = MAX_BROADCAST_TABLE_ROWS
         refusal = f"Cannot broadcast the table over {most} rows: {result.rows} rows."
-        before_refusal = received
+        before_refusal = arriving
     elif content > _LARGEST_ARRAY:
         refusal = "Cannot build a HashedRelation that is larger than 8G."
     elif table >= MAX_BROADCAST_TABLE_BYTES:
         most, size = bytes_to_string(MAX_BROADCAST_TABLE_BYTES), bytes_to_string(table)
         refusal = f"Cannot broadcast the table that is larger than {most}: {size}."
+    results = (_DRIVER, Part("serialized results", "user", received))
     pieces = Part("its pieces", "storage", _keys(result) + content)
     return DriverBudget(
-        (*held, Part("hash table", "execution", table), pieces),
-        python,
+        _costlier(
+            (*results, Part("as they arrive", "user", arriving)),
+            (*results, Part("hash table", "execution", table), pieces),
+        ),
+        (_PYTHON,),
         result.serialized,
-        held[-1].size,
+        received,
         result.partitions,
         refusal,
-        before_refusal,
+        DRIVER_ITSELF + received + before_refusal,
     )
 
 
-def _in_flight(size: int, partitions: int) -> int:
-    """Results that are read at the same time, each as it came and unpacked."""
-    return 2 * min(partitions, _RESULT_GETTERS) * size // partitions
+def _costlier(*moments: tuple[Part, ...]) -> tuple[Part, ...]:
+    return max(moments, key=lambda parts: sum(part.size for part in parts))
 
 
 def hash_table(result: Result) -> int:
@@ -270,6 +383,12 @@ def _keys(result: Result) -> int:
 def _content(result: Result) -> int:
     """The rows in a hash table, each with a pointer to the next of the same key."""
     return result.rows * (result.row_bytes + 8)
+
+
+def _chunks(size: int, heap: int) -> int:
+    """So many bytes in arrays of 1 MiB and the rest."""
+    chunks, rest = divmod(size, _CHUNK)
+    return chunks * _array(_CHUNK, heap) + _array(rest, heap)
 
 
 def _array(size: int, heap: int) -> int:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from course_lib.draw.layout import extent
 from course_lib.draw.picture import Picture
-from course_lib.model.driver import PATHS, TOLERANCE, TRIED_PATHS, Result, driver_budget
+from course_lib.model.driver import PATHS, TOLERANCE, Result, driver_budget
 from course_lib.units import byte_string_as_bytes, bytes_to_string
 from course_lib.widgets.explorable import Control, Explorable, View
 
@@ -31,7 +31,7 @@ def driver_budget_view(state: Mapping) -> View:
         ("heap needed", bytes_to_string(budget.heap_needed)),
         ("Python needs", bytes_to_string(budget.python_needed)),
         ("first trips", trip or "nothing"),
-        ("real drivers differ from this by", _error(state["path"])),
+        ("real drivers differ from this by", f"at most {TOLERANCE:.0%}"),
     )
     needed, python = (bytes_to_string(n) for n in (budget.heap_needed, budget.python_needed))
     sentence = (
@@ -42,13 +42,9 @@ def driver_budget_view(state: Mapping) -> View:
     decisive, _ = budget.decisive_moment(limit)
     if abs(heap - decisive) < TOLERANCE * decisive:
         sentence += (
-            f" It is a close call: real drivers differ from this by {_error(state['path'])}."
+            f" It is a close call: real drivers differ from this by at most {TOLERANCE:.0%}."
         )
     return View(picture, sentence, facts)
-
-
-def _error(path: str) -> str:
-    return f"at most {TOLERANCE:.0%}" if path in TRIED_PATHS else "we do not know how much"
 
 
 def _value(characters: int) -> str:

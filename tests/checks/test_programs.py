@@ -76,6 +76,18 @@ def test_whatever_it_does_is_told(body, words):
     assert words in str(feedback)
 
 
+def test_a_jvm_out_of_memory_that_stands_still_is_judged_as_one_that_died():
+    impatient = replace(TOTAL, timeout_s=3)
+    feedback = impatient.check(
+        written(
+            "import sys, time",
+            "print('java.lang.OutOfMemoryError: Java heap space', file=sys.stderr, flush=True)",
+            "time.sleep(60)",
+        )
+    )
+    assert "It raises `java.lang.OutOfMemoryError: Java heap space`" in str(feedback)
+
+
 def test_what_never_ends_is_ended():
     impatient = replace(TOTAL, timeout_s=3)
     feedback = impatient.grade(written("while True: pass"), 1)

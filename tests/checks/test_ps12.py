@@ -288,13 +288,11 @@ def broadcasts(orders, customers, salts):
     return orders.join(F.broadcast(customers), "customer")
 
 
-@pytest.mark.conformance
 def test_salting_only_what_is_large_is_right_too():
     feedback = SALTED_JOIN.grade(salts_only_the_large_one, 3)
     assert feedback.status is Status.RIGHT, str(feedback)
 
 
-@pytest.mark.conformance
 def test_a_broadcast_is_refused_in_sparks_words():
     feedback = SALTED_JOIN.grade(broadcasts, 3)
     assert feedback.points == 0

@@ -107,7 +107,6 @@ def test_a_manager_that_is_in_use_is_refused():
 ROWS, PARTITIONS, COLUMNS = 40_000, 24, 17
 
 
-@pytest.mark.conformance
 def test_a_running_spark_computes_and_keeps_the_partitions_predicted():
     """A cached table that is sorted three times, more than fits beside the sort."""
     conf = {

@@ -1,7 +1,7 @@
 import pytest
 
 from course_lib.model import Result, driver_budget
-from course_lib.model.driver import DRIVER_ITSELF, PATHS, hash_table
+from course_lib.model.driver import DRIVER_ITSELF, PATHS, hash_table, take_jobs
 from course_lib.units import GIB, MIB
 
 HEAP_SPACE = "java.lang.OutOfMemoryError: Java heap space"
@@ -62,17 +62,55 @@ def test_a_result_that_cannot_be_is_refused(wrong):
 
 
 def test_take_costs_the_same_however_many_rows_there_are():
-    few, many = (driver_budget(Result(rows), "take") for rows in (10_000, 10**9))
-    assert few.heap_needed == many.heap_needed
-    assert driver_budget(Result(10), "take", take=1000).counted == Result(10).serialized
+    few, many = (driver_budget(Result(rows), "take") for rows in (200_000, 10**9))
+    assert few == many
+    assert few.counted == Result(1000).serialized
+    alone = driver_budget(Result(10, partitions=1), "take")
+    assert alone.counted == Result(10).serialized
 
 
-def test_an_iterator_costs_one_partition():
-    whole, parts = (
-        driver_budget(Result(10**7, partitions=n), "toLocalIterator") for n in (1, 1000)
+@pytest.mark.parametrize(
+    ("partitions", "take", "tasks"),
+    [
+        (10, 160_000, [1]),
+        (10, 160_001, [1, 1]),
+        (10, 400_000, [1, 3]),
+        (10, 1_600_000, [1, 4, 5]),
+        (200, 1_600_000, [1, 4, 20, 100, 75]),
+    ],
+)
+def test_take_scans_more_until_there_are_enough(partitions, take, tasks):
+    jobs = take_jobs(Result(1_600_000, partitions=partitions), take)
+    assert [job.tasks for job in jobs] == tasks
+
+
+def test_what_the_jobs_of_a_take_have_brought_is_kept_until_its_end():
+    result = Result(1_600_000, partitions=10)
+    first, last = take_jobs(result, 400_000)
+    assert last.received - first.received == Result(480_000, partitions=3).received(GIB)
+    assert last.counted == Result(480_000).serialized
+    assert driver_budget(result, "take", take=400_000) == last
+
+
+def test_an_rdds_iterator_costs_a_partition_and_a_dataframes_all_that_it_has_read():
+    result = Result(32_767_000, text=89, partitions=1000)
+    dataframe, rdd = (
+        driver_budget(result, path) for path in ("toLocalIterator", "rdd.toLocalIterator")
     )
-    itself = DRIVER_ITSELF
-    assert whole.heap_needed - itself == pytest.approx(1000 * (parts.heap_needed - itself))
+    one = 32_767 * 113
+    # 1, 2, 4 … 16,384 rows: the last two arrays take a region of G1's and two.
+    in_batches = 8191 * 113 + 13 * 16 + MIB + 2 * MIB
+    in_chunks = 3 * 2 * MIB + MIB
+    assert rdd.heap_needed == DRIVER_ITSELF + in_batches + one + in_chunks
+    assert dataframe.heap_needed == rdd.heap_needed + 999 * in_batches
+    assert rdd.python == dataframe.python
+
+
+def test_results_cost_more_as_they_arrive_the_more_arrive_together():
+    result = Result(10**6, text=500, partitions=4)
+    one_by_one, together = (driver_budget(result, "collect", at_a_time=n) for n in (1, 4))
+    assert one_by_one.heap[-1].name == "rows"
+    assert together.heap[-1].size == result.serialized + result.received(GIB)
 
 
 def test_arrow_spares_the_heap_and_not_python():

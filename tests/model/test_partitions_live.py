@@ -1,7 +1,5 @@
 """Partitions and the memory to sort them, beside a running Spark."""
 
-import pytest
-
 from course_lib.model import (
     partition_rows,
     rows_of_keys,
@@ -14,7 +12,6 @@ from course_lib.spark import lab_session, memory_manager, rest
 from course_lib.units import MIB
 
 
-@pytest.mark.conformance
 def test_a_running_spark_partitions_and_spills_as_predicted():
     """Tasks run one at a time, so that each has the pool to itself."""
     conf = {"spark.sql.adaptive.enabled": False}

@@ -134,7 +134,6 @@ def test_what_cannot_be_is_said(call, complaint):
         call()
 
 
-@pytest.mark.conformance
 def test_executors_that_run_have_the_cores_and_memory_planned_and_spill_as_forecast():
     """Two thin executors; a job in the fewest partitions that fit, and in half as many."""
     cluster = Cluster(1, 3, 2 * 512 + 1024, "standalone", deploy_mode="client")

@@ -12,8 +12,6 @@ from course_lib.model.python_workers import DAEMON, TOLERANCE, WORKER_ADDRESS_SP
 from course_lib.spark.session import executor_processes, lab_session
 from course_lib.units import GIB, KIB, MIB
 
-pytestmark = pytest.mark.conformance
-
 COLUMNS = 8
 NUMBERS = [f"id * {i}.5D AS c{i}" for i in range(COLUMNS)]
 TEXT = ["repeat(uuid(), 2) AS text"]  # 72 characters, no two alike

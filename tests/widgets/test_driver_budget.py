@@ -58,11 +58,6 @@ def test_a_close_call_is_called_one():
     assert dict(view().facts)["real drivers differ from this by"] == "at most 25%"
 
 
-def test_no_error_is_told_that_nobody_has_tried():
-    facts = dict(view(path="toLocalIterator").facts)
-    assert facts["real drivers differ from this by"] == "we do not know how much"
-
-
 def test_a_call_is_close_at_the_moment_that_decides():
     # 4 GiB are about what so many rows need, but Spark ends it at 1 GiB of results.
     much = {"rows": 20_000_000, "heap": "4g", "partitions": 1000}
