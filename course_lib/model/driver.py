@@ -217,7 +217,7 @@ def driver_budget(
     ``"toLocalIterator"`` is a DataFrame's, and ``"rdd.toLocalIterator"`` that of its RDD;
     ``"broadcast"`` is the smaller side of a join on one key of type long. Results of `at_a_time`
     tasks arrive together: of as many as run, and at most of ``spark.resultGetter.threads``.
-    Raises ValueError for another path.
+    Raises ValueError for another path, and for a `take` of less than one row.
     """
     if path not in PATHS:
         raise ValueError(f"path is one of {', '.join(PATHS)}, not {path!r}")
@@ -242,7 +242,10 @@ def take_jobs(
     The first scans one partition; the next as many as seem to be missing and half as many more,
     but at most four times those scanned. What jobs have brought is kept until the query ends.
     Source: ``SparkPlan.executeTake``, ``DAGScheduler.activeQueryToJobs``.
+    Raises ValueError for less than one row.
     """
+    if take < 1:
+        raise ValueError(f"take is at least 1, not {take}")
     wanted = min(take, result.rows)
     there = -(-result.rows // result.partitions)
     scanned = taken = received = 0
@@ -252,24 +255,33 @@ def take_jobs(
             seem_missing = -(-3 * (wanted - taken) * scanned // (2 * taken))
             tries = min(seem_missing, 4 * scanned, result.partitions - scanned)
         brought = replace(result, rows=tries * min(wanted, there), partitions=tries)
-        rows_so_far = result.row_objects * taken // result.rows
+        rows_before = result.row_objects * taken // result.rows
         scanned, taken = scanned + tries, min(wanted, taken + brought.rows)
         received += brought.received(heap)
-        arriving = rows_so_far + brought.arriving(heap, at_a_time)
-        yield _collected(brought, received, arriving, replace(result, rows=taken))
+        arriving = brought.arriving(heap, at_a_time)
+        yield _collected(brought, received, arriving, replace(result, rows=taken), rows_before)
 
 
 def _collected(
-    brought: Result, received: int, arriving: int, kept: Result, *, in_pandas: bool = False
+    brought: Result,
+    received: int,
+    arriving: int,
+    kept: Result,
+    rows_before: int = 0,
+    *,
+    in_pandas: bool = False,
 ) -> DriverBudget:
     """What a job brought, with what was `received` so far, and the rows that are kept of it.
 
     Source: ``SparkPlan.executeCollect``.
     """
     results = (_DRIVER, Part("serialized results", "user", received))
-    rows = Part("rows", "user", kept.row_objects)
+    before = Part("rows before", "user", rows_before)
     return DriverBudget(
-        _costlier((*results, Part("as they arrive", "user", arriving)), (*results, rows)),
+        _costlier(
+            (*results, before, Part("as they arrive", "user", arriving)),
+            (*results, Part("rows", "user", kept.row_objects)),
+        ),
         (
             _PYTHON,
             Part("Row objects", "user", kept.python_rows),

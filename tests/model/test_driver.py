@@ -84,6 +84,11 @@ def test_take_scans_more_until_there_are_enough(partitions, take, tasks):
     assert [job.tasks for job in jobs] == tasks
 
 
+def test_a_take_of_nothing_is_refused():
+    with pytest.raises(ValueError, match="take is at least 1, not 0"):
+        driver_budget(Result(1), "take", take=0)
+
+
 def test_what_the_jobs_of_a_take_have_brought_is_kept_until_its_end():
     result = Result(1_600_000, partitions=10)
     first, last = take_jobs(result, 400_000)
