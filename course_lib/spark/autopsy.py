@@ -6,6 +6,7 @@ The workload may die of whatever it likes: this process lives on and gets the re
 import inspect
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,8 +15,8 @@ import textwrap
 import threading
 import time
 import uuid
-from collections.abc import Callable, Container, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -218,7 +219,10 @@ def autopsy(
                 start_new_session=True,
             )
         try:
-            with ContainerWatcher(child.pid, limit, kill_signal=kill_signal) as watcher:
+            with (
+                _ending_with_this_process(child.pid),
+                ContainerWatcher(child.pid, limit, kill_signal=kill_signal) as watcher,
+            ):
                 try:
                     child.wait(timeout)
                     timed_out = False
@@ -251,6 +255,22 @@ def autopsy(
         stdout=stdout,
         log=log,
     )
+
+
+@contextmanager
+def _ending_with_this_process(session: int) -> Iterator[None]:
+    """If this process ends first, however it ends, the processes of that session are killed."""
+    guard = subprocess.Popen(
+        [shutil.which("sh"), "-c", 'read -r _; kill -s KILL -- "-$1"', "sh", str(session)],
+        stdin=subprocess.PIPE,  # which closes when this process ends
+        start_new_session=True,
+    )
+    try:
+        yield
+    finally:
+        guard.kill()
+        guard.wait()
+        guard.stdin.close()
 
 
 def _command(

@@ -1,9 +1,11 @@
 """Autopsies: the remains of workloads that die in every way they can."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import time
 
 import psutil
 import pytest
@@ -102,6 +104,32 @@ def test_its_time_is_up_with_a_jvm_left_running():
     remains = autopsy(endless, timeout=3)
     assert (remains.timed_out, remains.survived) == (True, False)
     assert "still running" in repr(remains)
+
+
+@pytest.mark.parametrize("kill_signal", [signal.SIGKILL, signal.SIGTERM])
+def test_who_waits_for_the_remains_is_killed(tmp_path, kill_signal):
+    folder = tmp_path / "waiting"
+    folder.mkdir()
+    ready = folder / "ready"
+    workload = (
+        "import time\n"
+        "from course_lib.spark import Jvm\n"
+        f"with Jvm(), open({str(ready)!r}, 'w'): time.sleep(600)"
+    )
+    waiting = f"from course_lib.spark.autopsy import autopsy\nautopsy({workload!r}, timeout=600)"
+    command = [sys.executable, "-c", waiting]
+    with subprocess.Popen(command, env=os.environ | {"TMPDIR": str(folder)}) as process:
+        wait_until(ready.exists)
+        process.send_signal(kill_signal)
+    wait_until(lambda: not list(marked(TEST, str(tmp_path))))
+    shutil.rmtree(folder)
+
+
+def wait_until(true, patience=60):
+    deadline = time.monotonic() + patience
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
 
 
 @pytest.mark.parametrize(
