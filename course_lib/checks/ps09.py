@@ -578,7 +578,9 @@ with lab_session(executors=1, executor_memory=f"{{MEMORY}}m", conf=CONF) as spar
     with ContainerWatcher(executor, LIMIT) as watcher:
         try:
             numbers = spark.sparkContext.parallelize(range({CACHED_MIB}), {CACHED_MIB // 10})
-            numbers.map(random_mib).persist(StorageLevel.OFF_HEAP).count()
+            # With a name, for Spark removes the blocks of an RDD that nobody refers to any more.
+            cached = numbers.map(random_mib).persist(StorageLevel.OFF_HEAP)
+            cached.count()
             spark.sparkContext._jsc.sc().listenerBus().waitUntilEmpty()
             blocks = rest(spark, "storage/rdd")[0]
             report |= {{"memory": blocks["memoryUsed"], "disk": blocks["diskUsed"]}}
