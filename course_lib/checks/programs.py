@@ -143,7 +143,7 @@ class ProgramTask:
         if remains.timed_out and remains.exception_class != "java.lang.OutOfMemoryError":
             says = f"`{self.name}` had not ended after {self.timeout_s:g} seconds, and was ended."
             return Effect(False, says)
-        report = _report(remains, mark)
+        report = None if remains.timed_out else _report(remains, mark)
         if report is not None and (files := report.pop("written")):
             return Effect(False, f"It leaves files behind: {', '.join(files[:3])}.")
         return self.judge(remains, report, seed)

@@ -1,5 +1,7 @@
 """Partitions and the memory to sort them, beside a running Spark."""
 
+import pytest
+
 from course_lib.model import (
     partition_rows,
     rows_of_keys,
@@ -12,15 +14,15 @@ from course_lib.spark import lab_session, memory_manager, rest
 from course_lib.units import MIB
 
 
-def test_a_running_spark_partitions_and_spills_as_predicted():
+@pytest.fixture(scope="module")
+def spark():
     """Tasks run one at a time, so that each has the pool to itself."""
     conf = {"spark.sql.adaptive.enabled": False}
     with lab_session(cores=1, driver_memory="500m", conf=conf) as spark:
-        check_shuffles(spark)
-        check_sorts(spark)
+        yield spark
 
 
-def check_shuffles(spark):
+def test_a_running_spark_partitions_as_predicted(spark):
     """A skewed table by key and salt: each partition has exactly the rows predicted."""
     counts = list(enumerate(rows_of_keys(20_000, 50, 1.2), 1))
     table = spark.createDataFrame(counts, "key bigint, count bigint").coalesce(1)
@@ -38,7 +40,7 @@ def check_shuffles(spark):
         assert found == dict(enumerate(predicted))
 
 
-def check_sorts(spark):
+def test_a_running_spark_spills_as_predicted(spark):
     """By a number and by text, on both sides of what fits: spilled to the byte."""
     manager = memory_manager(spark)
     page = manager.page_size_bytes

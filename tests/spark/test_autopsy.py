@@ -119,17 +119,16 @@ def test_who_waits_for_the_remains_is_killed(tmp_path, kill_signal):
     waiting = f"from course_lib.spark.autopsy import autopsy\nautopsy({workload!r}, timeout=600)"
     command = [sys.executable, "-c", waiting]
     with subprocess.Popen(command, env=os.environ | {"TMPDIR": str(folder)}) as process:
-        wait_until(ready.exists)
+        while not ready.exists():
+            assert process.poll() is None
+            time.sleep(0.05)
+        assert "java" in [one.name() for one in marked(TEST, str(tmp_path))]
         process.send_signal(kill_signal)
-    wait_until(lambda: not list(marked(TEST, str(tmp_path))))
-    shutil.rmtree(folder)
-
-
-def wait_until(true, patience=60):
-    deadline = time.monotonic() + patience
-    while not true():
-        assert time.monotonic() < deadline
+    deadline = time.monotonic() + 60
+    while (left := list(marked(TEST, str(tmp_path)))) and time.monotonic() < deadline:
         time.sleep(0.05)
+    assert left == []
+    shutil.rmtree(folder)
 
 
 @pytest.mark.parametrize(
